@@ -1,0 +1,5 @@
+//! The process around a connection handler.
+
+pub mod metrics;
+pub mod reason;
+pub mod record;
