@@ -1,0 +1,121 @@
+//! The name table: exact names first, then the longest `*.suffix`, else nothing.
+//!
+//! One hash lookup for an exact name; one more per label for a wildcard, and none of those when the
+//! table has no wildcard. Each name leads to exactly one target, whose id the name is.
+
+use super::{Rule, Target};
+use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::Arc};
+
+/// What [`MeshTable::lookup`] found. Only a lookup makes one.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Matched<'a> {
+    /// The name in the table, with its `*.` if it has one.
+    pub name: &'a Arc<str>,
+    /// What put it there.
+    pub rule: Rule,
+    /// Position in [`MeshTable::targets`].
+    pub index: usize,
+    /// What is behind it.
+    pub target: &'a Arc<Target>,
+}
+
+/// All names a gateway routes. Cloning shares everything.
+#[derive(Clone, Debug, Default)]
+pub struct MeshTable {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    targets: Vec<Arc<Target>>,
+    exact: HashMap<Arc<str>, u32>,
+    wild: HashMap<Wildcard, u32>,
+}
+
+/// A wildcard name, hashed and compared without its `*.`.
+#[derive(Clone, Debug)]
+struct Wildcard(Arc<str>);
+
+impl Borrow<str> for Wildcard {
+    fn borrow(&self) -> &str {
+        self.0.strip_prefix("*.").unwrap_or(&self.0)
+    }
+}
+
+impl PartialEq for Wildcard {
+    fn eq(&self, other: &Self) -> bool {
+        Borrow::<str>::borrow(self) == Borrow::<str>::borrow(other)
+    }
+}
+
+impl Eq for Wildcard {}
+
+impl Hash for Wildcard {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        Borrow::<str>::borrow(self).hash(state);
+    }
+}
+
+impl MeshTable {
+    /// A table of these targets, each under its own id. Of two with the same id the first stays.
+    #[must_use]
+    pub fn new(mut targets: Vec<Arc<Target>>) -> Self {
+        targets.sort_by(|a, b| a.id.cmp(&b.id));
+        targets.dedup_by(|later, earlier| later.id == earlier.id);
+        let wildcards = targets.iter().filter(|target| target.id.starts_with("*.")).count();
+        let mut exact = HashMap::with_capacity(targets.len() - wildcards);
+        let mut wild = HashMap::with_capacity(wildcards);
+        for (index, target) in (0u32..).zip(&targets) {
+            if target.id.starts_with("*.") {
+                wild.insert(Wildcard(target.id.clone()), index);
+            } else {
+                exact.insert(target.id.clone(), index);
+            }
+        }
+        targets.shrink_to_fit();
+        Self { inner: Arc::new(Inner { targets, exact, wild }) }
+    }
+
+    /// What a name leads to: the exact name, else the longest wildcard that it ends with. `*.x`
+    /// stands for one or more labels in front of `x`, never for `x` itself.
+    ///
+    /// The name must be lower-cased already; one that is not matches nothing.
+    #[must_use]
+    pub fn lookup(&self, sni_lowercase: &str) -> Option<Matched<'_>> {
+        let inner = &*self.inner;
+        if let Some((name, &index)) = inner.exact.get_key_value(sni_lowercase) {
+            return self.matched(name, index);
+        }
+        if inner.wild.is_empty() {
+            return None;
+        }
+        let mut rest = sni_lowercase;
+        while let Some((label, suffix)) = rest.split_once('.') {
+            // An empty label is no label: ".x" has nothing in front of "x".
+            if let Some((name, &index)) = inner.wild.get_key_value(suffix)
+                && !label.is_empty()
+            {
+                return self.matched(&name.0, index);
+            }
+            rest = suffix;
+        }
+        None
+    }
+
+    /// All targets, sorted by id; equal ones of two generations are the same `Arc`.
+    #[must_use]
+    pub fn targets(&self) -> &[Arc<Target>] {
+        &self.inner.targets
+    }
+
+    /// Each name of the table with the rule it comes from and the position of its target.
+    pub fn names(&self) -> impl Iterator<Item = (&Arc<str>, Rule, usize)> {
+        self.inner.targets.iter().enumerate().map(|(index, target)| (&target.id, target.rule, index))
+    }
+
+    fn matched<'a>(&'a self, name: &'a Arc<str>, index: u32) -> Option<Matched<'a>> {
+        let target = self.inner.targets.get(index as usize)?;
+        Some(Matched { name, rule: target.rule, index: index as usize, target })
+    }
+}
