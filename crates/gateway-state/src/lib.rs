@@ -9,8 +9,8 @@
 //!
 //! * [`mesh`]: documents -> the name table of a mesh gateway; pure, no clock, no files.
 
+pub mod filter;
 pub mod mesh;
-mod policy;
 mod problem;
 
 pub use problem::{Problem, Problems};

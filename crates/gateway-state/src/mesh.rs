@@ -3,8 +3,8 @@
 mod table;
 mod target;
 
-pub use crate::policy::SetPolicy;
 use crate::problem::Problem;
+pub use mesh_endpoints::SetPolicy;
 use std::{path::PathBuf, sync::Arc};
 pub use table::{Matched, MeshTable};
 pub use target::{Host, Target, TargetEndpoint};

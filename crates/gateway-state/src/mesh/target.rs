@@ -1,7 +1,7 @@
 //! What is behind a name: endpoints as the documents give them, names not yet resolved.
 
 use super::Rule;
-use crate::policy::SetPolicy;
+use mesh_endpoints::SetPolicy;
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 /// One row of the table: a set of endpoints and how to use it.

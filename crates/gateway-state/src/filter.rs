@@ -1,0 +1,317 @@
+//! Consul's filter language: `Service.Meta.version == v1 and "blue" not in Service.Tags`.
+//!
+//! Consul defines it by the library that it evaluates filters with (go-bexpr); the grammar and the
+//! rules for absent values here follow its documented behaviour. A filter is parsed once, with its
+//! regular expressions compiled, and then asked about rows; a row is anything that implements
+//! [`Selector`], so the same filter reads documents of files and answers of Consul.
+//!
+//! The parser is bounded: [`MAX_LENGTH`] bytes, [`MAX_DEPTH`] levels, and a size limit on compiled
+//! regular expressions. Evaluation takes no memory of its own.
+
+mod eval;
+mod literal;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+/// Longest filter in bytes.
+pub const MAX_LENGTH: usize = 8192;
+
+/// Deepest nesting of parentheses and `not`.
+pub const MAX_DEPTH: usize = 64;
+
+/// A filter, ready to be asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// `None` matches every row: Consul takes an empty filter as "no filter".
+    expr: Option<Expr>,
+}
+
+impl Filter {
+    /// Parses a filter. Only white space, or nothing at all, is the filter that matches every row.
+    ///
+    /// # Errors
+    ///
+    /// [`FilterError`] says where and why; trying again does not help.
+    pub fn parse(text: &str) -> Result<Self, FilterError> {
+        parse::filter(text).map(|expr| Self { expr })
+    }
+
+    /// Whether the row is one of those that the filter describes.
+    ///
+    /// A key that a map of the row does not have is not an error: `==`, `in`, `matches` and
+    /// `is not empty` are then false, their opposites true.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`] when the filter asks for a field that such rows do not have, or compares it
+    /// in a way that its type does not allow. Consul refuses the query then.
+    pub fn matches(&self, row: &impl Selector) -> Result<bool, MatchError> {
+        self.expr.as_ref().map_or(Ok(true), |expr| eval::expr(expr, row))
+    }
+
+    /// Evaluates every part of the filter, without the short cuts of `and` and `or`, to find what
+    /// could never be answered about a row of this shape.
+    ///
+    /// # Errors
+    ///
+    /// [`MatchError`], the first one.
+    pub fn check(&self, row: &impl Selector) -> Result<(), MatchError> {
+        self.expr.as_ref().map_or(Ok(()), |expr| eval::check(expr, row))
+    }
+}
+
+impl fmt::Display for Filter {
+    /// The filter in one form, which parses to the same filter.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.expr.as_ref().map_or(Ok(()), |expr| expr.fmt(f))
+    }
+}
+
+/// What a filter can be asked about.
+pub trait Selector {
+    /// The value at a path such as `["Service", "Meta", "version"]`, never empty.
+    fn select<'a>(&'a self, path: &[Box<str>]) -> Selected<'a>;
+}
+
+/// Answer to a path.
+#[derive(Clone, Copy, Debug)]
+pub enum Selected<'a> {
+    /// The value.
+    Value(Value<'a>),
+    /// The path leads into a map that has no such key.
+    NoKey,
+    /// Rows of this kind have no such field.
+    Unknown,
+}
+
+/// A value of a row.
+#[derive(Clone, Copy)]
+pub enum Value<'a> {
+    /// Compared as text.
+    Text(&'a str),
+    /// Compared as a number: the filter's side must be one.
+    Int(i64),
+    /// Compared as a number.
+    Float(f64),
+    /// Compared as a truth value: `true`, `false` and their usual short forms.
+    Bool(bool),
+    /// Asked with `in`, `contains` (an element is equal) and `is empty`.
+    List(&'a dyn Texts),
+    /// Asked with `in`, `contains` (a key is equal) and `is empty`.
+    Map(&'a dyn Texts),
+    /// A part of the row with fields of its own: it can be walked through, not compared.
+    Record,
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Text(text) => write!(f, "{text:?}"),
+            Value::Int(number) => write!(f, "{number}"),
+            Value::Float(number) => write!(f, "{number}"),
+            Value::Bool(flag) => write!(f, "{flag}"),
+            Value::List(_) | Value::Map(_) | Value::Record => f.write_str(self.kind()),
+        }
+    }
+}
+
+impl Value<'_> {
+    fn kind(&self) -> &'static str {
+        match self {
+            Value::Text(_) => "text",
+            Value::Int(_) | Value::Float(_) => "a number",
+            Value::Bool(_) => "true or false",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+            Value::Record => "a record",
+        }
+    }
+}
+
+/// Elements of a list of texts, or keys of a map.
+pub trait Texts {
+    /// Whether one of them is exactly this.
+    fn has(&self, text: &str) -> bool;
+    /// Whether there is none.
+    fn is_empty(&self) -> bool;
+}
+
+impl<T: AsRef<str>> Texts for Box<[T]> {
+    fn has(&self, text: &str) -> bool {
+        self.iter().any(|item| item.as_ref() == text)
+    }
+
+    fn is_empty(&self) -> bool {
+        <[T]>::is_empty(self)
+    }
+}
+
+/// Why a text is no filter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// Whoever wrote it must correct it.
+    #[error("at character {at}: {expected}")]
+    Syntax {
+        /// Position of the first character that does not fit, from 1.
+        at: usize,
+        /// What would fit there.
+        expected: &'static str,
+    },
+    /// The regular expression after `matches` is wrong or too large.
+    #[error("regular expression {expression:?}: {reason}")]
+    Regex {
+        /// As written.
+        expression: String,
+        /// What the regex compiler said.
+        reason: String,
+    },
+    /// More than [`MAX_LENGTH`] bytes.
+    #[error("longer than {MAX_LENGTH} bytes")]
+    TooLong,
+    /// More than [`MAX_DEPTH`] levels.
+    #[error("nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+}
+
+/// Why a filter cannot be answered about a row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MatchError {
+    /// Rows of this kind have no such field.
+    #[error("selector {selector:?} is not valid: no such field")]
+    Unknown {
+        /// As dotted path.
+        selector: String,
+    },
+    /// The operator does not fit the field's type.
+    #[error("{selector:?} is {kind}: {operator:?} cannot be used")]
+    Operator {
+        /// As dotted path.
+        selector: String,
+        /// The field's type.
+        kind: &'static str,
+        /// As written.
+        operator: &'static str,
+    },
+    /// The value to compare with is not of the field's type.
+    #[error("{selector:?} is {kind}, which {value:?} is not")]
+    Value {
+        /// As dotted path.
+        selector: String,
+        /// The field's type.
+        kind: &'static str,
+        /// As written.
+        value: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Expr {
+    /// At least two, all of which must be true; asked in order, as far as needed.
+    And(Vec<Expr>),
+    /// At least two, one of which must be true; asked in order, as far as needed.
+    Or(Vec<Expr>),
+    Not(Box<Expr>),
+    Match(Match),
+}
+
+#[derive(Clone, Debug)]
+struct Match {
+    selector: Box<[Box<str>]>,
+    operator: Operator,
+    /// Empty for the operators that take no value.
+    value: Box<str>,
+    /// Present exactly for `Matches`.
+    regex: Option<regex::Regex>,
+    negated: bool,
+}
+
+impl PartialEq for Match {
+    fn eq(&self, other: &Self) -> bool {
+        // The regex is made from the value and nothing else.
+        (&self.selector, self.operator, &self.value, self.negated)
+            == (&other.selector, other.operator, &other.value, other.negated)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Equal,
+    In,
+    Empty,
+    Matches,
+}
+
+impl Match {
+    fn operator_name(&self) -> &'static str {
+        match (self.operator, self.negated) {
+            (Operator::Equal, false) => "==",
+            (Operator::Equal, true) => "!=",
+            (Operator::In, false) => "contains",
+            (Operator::In, true) => "not contains",
+            (Operator::Empty, false) => "is empty",
+            (Operator::Empty, true) => "is not empty",
+            (Operator::Matches, false) => "matches",
+            (Operator::Matches, true) => "not matches",
+        }
+    }
+
+    fn dotted(&self) -> String {
+        self.selector.join(".")
+    }
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, items: &[Expr], word: &str| {
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    write!(f, " {word} ")?;
+                }
+                item.grouped(f)?;
+            }
+            Ok(())
+        };
+        match self {
+            Expr::And(items) => list(f, items, "and"),
+            Expr::Or(items) => list(f, items, "or"),
+            Expr::Not(inner) => {
+                f.write_str("not ")?;
+                inner.grouped(f)
+            }
+            Expr::Match(it) => it.fmt(f),
+        }
+    }
+}
+
+impl Expr {
+    fn grouped(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expr::And(_) | Expr::Or(_) => write!(f, "({self})"),
+            Expr::Not(_) | Expr::Match(_) => write!(f, "{self}"),
+        }
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, part) in self.selector.iter().enumerate() {
+            match (index, parse::is_identifier(part)) {
+                (0, _) => f.write_str(part)?,
+                (_, true) => write!(f, ".{part}")?,
+                (_, false) => write!(f, "[{}]", literal::Quoted(part))?,
+            }
+        }
+        write!(f, " {}", self.operator_name())?;
+        match self.operator {
+            Operator::Empty => Ok(()),
+            Operator::Equal | Operator::In | Operator::Matches => {
+                write!(f, " {}", literal::Quoted(&self.value))
+            }
+        }
+    }
+}
