@@ -1,0 +1,39 @@
+//! What the scenario tests and the quickstart are made of: a development CA, sidecars at both ends, gateways as
+//! real processes, hostile clients, and whole datacenters as network namespaces.
+//!
+//! Rules that hold everywhere in here:
+//! - Ports come from the kernel. A port is bound once and kept; nothing asks for a free one and binds it later.
+//! - Nothing sleeps for luck. A test says which condition it waits for, and until when ([`wait_for`], [`eventually`]).
+//! - What can fail gives an [`anyhow::Result`]; a test unwraps it, so that it fails where it stands. [`Lab`] then keeps
+//!   the test's folder and prints the end of every log in it.
+
+mod backend;
+mod catalog;
+mod deadline;
+mod gateway;
+mod hello;
+mod json_lines;
+mod lab;
+mod netns;
+mod pki;
+mod place;
+mod requires;
+mod sidecar;
+mod stranger;
+mod task;
+mod trickle;
+
+pub use backend::{BLACK_HOLE_PROBE, Backend, End, Script, Seen};
+pub use catalog::{CatalogDir, Document};
+pub use deadline::{Deadline, Timeout, eventually, wait_for};
+pub use gateway::{Admin, Answer, Gateway, GatewayBuilder, Memory, Samples, Signal, gateway_binary};
+pub use hello::{Hello, group};
+pub use json_lines::JsonLines;
+pub use lab::{Lab, target_dir, test_name};
+pub use netns::{Netns, Site, TwoDatacenters, may_use_namespaces};
+pub use pki::{Leaf, LeafFiles, Pki};
+pub use place::Place;
+pub use requires::{Tool, have, in_ci};
+pub use sidecar::{Call, ClientSidecar, Greeting, ServerSidecar, Sidecar, Upstream, Via};
+pub use stranger::Stranger;
+pub use trickle::{pause, trickle};

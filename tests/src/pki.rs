@@ -1,0 +1,201 @@
+//! A development CA in the shape of Consul's built-in one: EC P-256, the root carries the trust domain as its URI SAN,
+//! a leaf has one SPIFFE id, an empty subject and both client and server use.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
+};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// A mesh CA for one trust domain. Two of them, even for the same trust domain, do not trust each other's leaves.
+#[derive(Clone)]
+pub struct Pki {
+    trust_domain: Arc<str>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
+    root: CertificateDer<'static>,
+    root_pem: Arc<str>,
+}
+
+/// A certificate of one identity, with its key.
+pub struct Leaf {
+    /// The SPIFFE id.
+    pub uri: String,
+    /// The certificate.
+    pub cert: CertificateDer<'static>,
+    /// The same in PEM.
+    pub cert_pem: String,
+    /// The key in PEM (PKCS#8).
+    pub key_pem: String,
+    key: PrivatePkcs8KeyDer<'static>,
+}
+
+/// Where [`Leaf::write`] put it.
+#[derive(Debug, Clone)]
+pub struct LeafFiles {
+    /// Certificate, PEM.
+    pub cert: PathBuf,
+    /// Private key, PEM, readable for the owner only.
+    pub key: PathBuf,
+}
+
+impl Pki {
+    /// The trust domain of tests that do not care which it is.
+    pub const TRUST_DOMAIN: &'static str = "11111111-2222-3333-4444-555555555555.consul";
+
+    /// A CA for [`Pki::TRUST_DOMAIN`].
+    ///
+    /// # Errors
+    /// When the machine has no randomness for a key.
+    pub fn development() -> Result<Self> {
+        Self::new(Self::TRUST_DOMAIN)
+    }
+
+    /// A new CA with a new key.
+    ///
+    /// # Errors
+    /// When the trust domain cannot stand in a URI.
+    pub fn new(trust_domain: &str) -> Result<Self> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = named("Development mesh CA");
+        params.subject_alt_names = vec![uri(&format!("spiffe://{trust_domain}"))?];
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages =
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        let key = KeyPair::generate()?;
+        let root = params.self_signed(&key)?;
+        Ok(Pki {
+            trust_domain: trust_domain.into(),
+            root_pem: root.pem().into(),
+            root: root.der().clone(),
+            issuer: Arc::new(Issuer::new(params, key)),
+        })
+    }
+
+    /// The trust domain.
+    pub fn trust_domain(&self) -> &str {
+        &self.trust_domain
+    }
+
+    /// The SPIFFE id of `service` in `datacenter`.
+    pub fn service_id(&self, service: &str, datacenter: &str) -> String {
+        format!("spiffe://{}/ns/default/dc/{datacenter}/svc/{service}", self.trust_domain)
+    }
+
+    /// A leaf for `service` in `datacenter`.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a URI.
+    pub fn service(&self, service: &str, datacenter: &str) -> Result<Leaf> {
+        self.leaf(&self.service_id(service, datacenter))
+    }
+
+    /// A leaf for any URI, valid from a minute ago for a day.
+    ///
+    /// # Errors
+    /// When the text cannot stand in a certificate.
+    pub fn leaf(&self, id: &str) -> Result<Leaf> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.subject_alt_names = vec![uri(id)?];
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate()?;
+        let cert = params.signed_by(&key, &self.issuer)?;
+        Ok(Leaf {
+            uri: id.to_owned(),
+            cert: cert.der().clone(),
+            cert_pem: cert.pem(),
+            key_pem: key.serialize_pem(),
+            key: key.serialize_der().into(),
+        })
+    }
+
+    /// The root alone.
+    ///
+    /// # Errors
+    /// Never for a root that this made.
+    pub fn roots(&self) -> Result<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone())?;
+        Ok(roots)
+    }
+
+    /// The root in PEM.
+    pub fn root_pem(&self) -> &str {
+        &self.root_pem
+    }
+
+    /// Writes the root to `path`, making its folder.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_root(&self, path: &Path) -> Result<()> {
+        write(path, &self.root_pem, false)
+    }
+}
+
+impl Leaf {
+    /// Writes `<name>.pem` and `<name>-key.pem` into `dir`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, dir: &Path, name: &str) -> Result<LeafFiles> {
+        let files =
+            LeafFiles { cert: dir.join(format!("{name}.pem")), key: dir.join(format!("{name}-key.pem")) };
+        write(&files.cert, &self.cert_pem, false)?;
+        write(&files.key, &self.key_pem, true)?;
+        Ok(files)
+    }
+
+    /// The private key, for rustls.
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(self.key.clone_key())
+    }
+}
+
+/// The one URI SAN of a certificate, as a mesh peer must have it.
+pub(crate) fn uri_of(cert: &CertificateDer<'_>) -> Result<String> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(cert).context("not a certificate")?;
+    let names = parsed.subject_alternative_name()?.map(|names| names.value.general_names.as_slice());
+    let uris: Vec<_> = names
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|name| match name {
+            x509_parser::extensions::GeneralName::URI(uri) => Some(*uri),
+            _ => None,
+        })
+        .collect();
+    ensure!(uris.len() == 1, "a mesh certificate has exactly one URI, this one has {uris:?}");
+    Ok(uris[0].to_owned())
+}
+
+fn uri(text: &str) -> Result<SanType> {
+    Ok(SanType::URI(text.try_into().with_context(|| format!("{text:?} cannot stand in a certificate"))?))
+}
+
+fn named(common_name: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    name
+}
+
+fn write(path: &Path, text: &str, secret: bool) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = || format!("cannot write {}", path.display());
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(failed)?;
+    }
+    let mode = if secret { 0o600 } else { 0o644 };
+    let mut options = std::fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(mode).open(path).with_context(failed)?;
+    file.write_all(text.as_bytes()).with_context(failed)
+}
