@@ -62,9 +62,6 @@ impl Schedule {
             last = weight;
         }
         let places = classes.iter().map(|class| class.places).sum();
-        if classes.len() == 1 {
-            return Self::Even { len };
-        }
         Self::Weighted(Box::new(Cycle { rounds, places, classes: classes.into() }))
     }
 

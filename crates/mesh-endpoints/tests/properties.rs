@@ -73,15 +73,13 @@ proptest! {
                     prop_assert!(!closed);
                     prop_assert!(allowed.contains(&pick.address()), "{pick:?} not in {allowed:?} of {status:?}");
                     let before = status.endpoints.iter().filter(|e| e.ejected_for.is_some()).count();
-                    if fails {
-                        if let Some(notice) = pick.failed(now) {
-                            let usable = set.status(now).endpoints.iter()
-                                .filter(|e| (e.healthy || !any_healthy) && e.ejected_for.is_none()).count();
-                            let most = (list.len() * usize::from(policy.ejection.max_percent) / 100).max(1);
-                            prop_assert!(usable >= 1, "never the last one");
-                            prop_assert!(before < most, "never more than the percentage");
-                            prop_assert!(notice.duration <= policy.ejection.max);
-                        }
+                    if fails && let Some(notice) = pick.failed(now) {
+                        let usable = set.status(now).endpoints.iter()
+                            .filter(|e| (e.healthy || !any_healthy) && e.ejected_for.is_none()).count();
+                        let most = (list.len() * usize::from(policy.ejection.max_percent) / 100).max(1);
+                        prop_assert!(usable >= 1, "never the last one");
+                        prop_assert!(before < most, "never more than the percentage");
+                        prop_assert!(notice.duration <= policy.ejection.max);
                     }
                 }
                 Err(Refused::Empty) => prop_assert!(list.is_empty()),
