@@ -1,5 +1,20 @@
-//! The process around a connection handler.
+//! The process around a connection handler: listeners, connections, drain, readiness, admin endpoint, telemetry.
+//!
+//! A gateway brings its handler, its settings and its pages; everything that each gateway process needs besides is here,
+//! so that it is the same everywhere: one list of reasons ([`reason`]), one record per connection ([`record`]) that goes
+//! to the metrics ([`metrics`]) and the access log ([`access_log`]), one log ([`telemetry`]), one admin endpoint
+//! ([`admin`]), one meaning of ready ([`ready`]) and of draining ([`drain`]), and the rules for signals, exit codes and
+//! descriptors ([`process`]).
 
+pub mod budget;
+pub mod drain;
+mod line;
+pub mod listener;
 pub mod metrics;
+pub mod process;
+pub mod ready;
 pub mod reason;
 pub mod record;
+pub mod registry;
+pub mod telemetry;
+pub mod worker;

@@ -17,8 +17,6 @@ pub struct ConnRecord<'a> {
     pub listener: &'a str,
     /// Address of the client.
     pub peer: SocketAddr,
-    /// Our own address that the client reached.
-    pub local: Option<SocketAddr>,
     /// Server name as the client sent it. Not trusted: whoever prints it escapes it.
     pub sni: Option<&'a str>,
     /// First application protocol that the client offered. Not trusted.

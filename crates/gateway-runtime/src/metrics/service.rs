@@ -32,39 +32,38 @@ impl ServiceMetrics {
         ServiceMetrics { name: name.into(), series: OnceLock::new(), services }
     }
 
-    /// A connection to this service has begun. Pair it with exactly one [`ServiceMetrics::finished`].
+    /// The value of the label `service`, whether or not it has series of its own.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A connection has been joined to an endpoint of this service: it is open until it is
+    /// [`finished`](ServiceMetrics::finished) with a connect time in its record.
     pub fn opened(&self) {
         self.series().open.fetch_add(1, Relaxed);
     }
 
-    /// A connection that was [`opened`](ServiceMetrics::opened) has ended: counts its reason, bytes and connect time.
+    /// Counts a connection that has ended: its reason, bytes and connect time. A record without connect time is of a
+    /// connection that was never [`opened`](ServiceMetrics::opened), and leaves the number of open ones alone.
     pub fn finished(&self, record: &ConnRecord<'_>) {
-        self.series().open.fetch_sub(1, Relaxed);
-        self.count(record);
-    }
-
-    /// Counts a connection that was refused without ever having been [`opened`](ServiceMetrics::opened).
-    pub fn refused(&self, record: &ConnRecord<'_>) {
-        self.count(record);
-    }
-
-    /// An endpoint of this service was taken out after failures.
-    pub fn ejected(&self) {
-        self.series().ejections.fetch_add(1, Relaxed);
-    }
-
-    fn count(&self, record: &ConnRecord<'_>) {
         let series = self.series();
         series.reasons[record.reason.index()].fetch_add(1, Relaxed);
+        if let Some(connect) = record.connect {
+            series.open.fetch_sub(1, Relaxed);
+            series.connect.observe(connect);
+        }
         if record.bytes_up > 0 {
             series.received.fetch_add(record.bytes_up, Relaxed);
         }
         if record.bytes_down > 0 {
             series.sent.fetch_add(record.bytes_down, Relaxed);
         }
-        if let Some(connect) = record.connect {
-            series.connect.observe(connect);
-        }
+    }
+
+    /// An endpoint of this service was taken out after failures.
+    pub fn ejected(&self) {
+        self.series().ejections.fetch_add(1, Relaxed);
     }
 
     fn series(&self) -> &Series {
