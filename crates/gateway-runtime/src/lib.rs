@@ -6,6 +6,7 @@
 //! ([`admin`]), one meaning of ready ([`ready`]) and of draining ([`drain`]), and the rules for signals, exit codes and
 //! descriptors ([`process`]).
 
+pub mod access_log;
 pub mod budget;
 pub mod drain;
 mod line;
