@@ -17,8 +17,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use self::family::CounterFamily;
-pub use self::service::ServiceMetrics;
 use self::service::Services;
+pub use self::service::{ServiceMetrics, Totals};
 
 mod family;
 mod process;
@@ -136,6 +136,12 @@ impl Metrics {
     /// sees many services come and go does not end with all of them under [`OTHER`].
     pub fn forget_services(&self, keep: impl Fn(&str) -> bool) {
         self.services.retain(keep);
+    }
+
+    /// Sums over all services.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.services.totals()
     }
 
     /// Says who we are: `gateway_build_info{version,role} 1`. The first call counts.

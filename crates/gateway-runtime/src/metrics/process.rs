@@ -24,10 +24,14 @@ impl Collector for ProcessCollector {
             }
             None => Ok(()),
         };
-        gauge("process_start_time_seconds", "Start of the process in seconds since the epoch", start_time())?;
-        gauge("process_resident_memory_bytes", "Resident memory", resident_bytes())?;
-        gauge("process_open_fds", "File descriptors in use", open_fds())?;
-        gauge("process_max_fds", "File descriptors that the process may use", max_fds())
+        gauge(
+            "process_start_time_seconds",
+            "Start of the process in seconds since the epoch.",
+            start_time(),
+        )?;
+        gauge("process_resident_memory_bytes", "Resident memory.", resident_bytes())?;
+        gauge("process_open_fds", "File descriptors in use.", open_fds())?;
+        gauge("process_max_fds", "File descriptors that the process may use.", max_fds())
     }
 }
 

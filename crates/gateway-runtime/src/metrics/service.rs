@@ -89,6 +89,10 @@ struct Series {
     connect: Connect,
 }
 
+/// What a service costs once it has been used, its name aside.
+#[cfg(test)]
+pub(super) const SERIES_BYTES: usize = size_of::<Series>();
+
 impl Series {
     fn new(name: Arc<str>) -> Series {
         Series {
@@ -176,6 +180,34 @@ impl Services {
     }
 }
 
+/// Sums over all services, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections that are joined to an endpoint now.
+    pub open: u64,
+    /// Connections that have ended, by reason; those that have happened, in the order of [`Reason::ALL`].
+    pub ended: Vec<(Reason, u64)>,
+    /// Bytes from clients, of ended connections.
+    pub received: u64,
+    /// Bytes to clients, of ended connections.
+    pub sent: u64,
+}
+
+impl Services {
+    pub(super) fn totals(&self) -> Totals {
+        let services = self.list();
+        let sum = |value: &dyn Fn(&Series) -> u64| services.iter().map(|series| value(series)).sum();
+        let by_reason =
+            |reason: &Reason| (*reason, sum(&|series| series.reasons[reason.index()].load(Relaxed)));
+        Totals {
+            open: sum(&|series| u64::try_from(series.open.load(Relaxed)).unwrap_or(0)),
+            ended: Reason::ALL.iter().map(by_reason).filter(|(_, count)| *count > 0).collect(),
+            received: sum(&|series| series.received.load(Relaxed)),
+            sent: sum(&|series| series.sent.load(Relaxed)),
+        }
+    }
+}
+
 /// Writes the series of all services. A number that is still zero is not a series yet, the open connections excepted.
 #[derive(Debug)]
 pub(super) struct ServiceCollector(pub(super) Arc<Services>);
@@ -197,19 +229,19 @@ type Read = fn(&Series) -> u64;
 const COUNTERS: [(&str, &str, Read); 3] = [
     (
         "gateway_received_bytes",
-        "Bytes received from clients and passed to endpoints, counted when the connection ends",
+        "Bytes received from clients and passed to endpoints, counted when the connection ends.",
         |series| series.received.load(Relaxed),
     ),
     (
         "gateway_sent_bytes",
-        "Bytes received from endpoints and sent to clients, counted when the connection ends",
+        "Bytes received from endpoints and sent to clients, counted when the connection ends.",
         |series| series.sent.load(Relaxed),
     ),
-    ("gateway_ejections", "Endpoints taken out after failures", |series| series.ejections.load(Relaxed)),
+    ("gateway_ejections", "Endpoints taken out after failures.", |series| series.ejections.load(Relaxed)),
 ];
 
 fn encode_reasons(services: &[Arc<Series>], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let help = "Connections that have ended, by reason";
+    let help = "Connections that have ended, by reason.";
     let mut family = encoder.encode_descriptor("gateway_connections", help, None, MetricType::Counter)?;
     for series in services {
         for reason in Reason::ALL {
@@ -224,7 +256,7 @@ fn encode_reasons(services: &[Arc<Series>], encoder: &mut DescriptorEncoder<'_>)
 }
 
 fn encode_open(services: &[Arc<Series>], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let help = "Connections of the service that are open now";
+    let help = "Connections of the service that are open now.";
     let mut family = encoder.encode_descriptor("gateway_connections_open", help, None, MetricType::Gauge)?;
     for series in services {
         // The two sides of the balance are not read at one instant: below zero means zero.
@@ -253,7 +285,7 @@ fn encode_counter(
 }
 
 fn encode_connect(services: &[Arc<Series>], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let help = "Time from the first dial to the connection that was used, failed attempts included";
+    let help = "Time from the first dial to the connection that was used, failed attempts included.";
     let name = "gateway_upstream_connect_seconds";
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
     for series in services {
