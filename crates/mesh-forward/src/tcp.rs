@@ -1,0 +1,16 @@
+//! TCP: sockets, dialling and the relay.
+
+pub mod dial;
+pub mod pipes;
+pub mod relay;
+pub mod socket;
+
+mod closing;
+mod copy;
+mod scratch;
+mod splice;
+
+pub use dial::{DialError, DialPlan, Dialled, Dialling, Start};
+pub use pipes::{PipeConfig, PipeCounters, Pipes};
+pub use relay::{End, Meter, Relay, RelayConfig};
+pub use scratch::with_scratch;

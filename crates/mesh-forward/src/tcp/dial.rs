@@ -1,0 +1,419 @@
+//! Connecting to one of several endpoints, within one budget of time.
+//!
+//! [`start`] does all that can be done without waiting: on the same host, and for an endpoint that
+//! refuses there, that is everything. Otherwise [`Dialling`] waits: an endpoint that refuses is
+//! followed by another at once; one that stays silent gets company after a third of the budget, and
+//! again after two thirds. The first that answers is taken. At most three are tried: nothing was
+//! sent to any of them before, so trying is safe, but each costs the endpoint a connection.
+//!
+//! Only connect failures count against an endpoint; what happens later is not its fault for sure.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use mesh_endpoints::{EjectionNotice, EndpointSet, Pick, Refused};
+use rustix::io::Errno;
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep_until};
+
+use super::socket::{Keepalive, clear_writable, connect, connect_result, local_address, register, send};
+
+/// Endpoints that one connection tries at most.
+pub const MOST_ATTEMPTS: usize = 3;
+
+/// What a dial needs to know beside its endpoints.
+#[derive(Clone, Debug)]
+pub struct DialPlan {
+    /// Time for all attempts together.
+    pub budget: Duration,
+    /// Keepalive of the upstream connection.
+    pub keepalive: Option<Keepalive>,
+    /// Addresses that are the gateway itself.
+    pub own: Arc<OwnAddresses>,
+}
+
+/// Where this gateway itself listens or is advertised: dialling there would be a loop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnAddresses {
+    /// Listening or advertised addresses; with an unspecified IP, that port on every address of
+    /// this host.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// A connection to an endpoint.
+#[derive(Debug)]
+pub struct Dialled {
+    /// Connected and nonblocking.
+    pub socket: Socket,
+    /// The endpoint, counted as open.
+    pub pick: Pick,
+    /// How many of the first bytes it has taken.
+    pub sent: usize,
+    /// How many endpoints were tried, this one included.
+    pub attempts: u8,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The endpoint set refused to name an endpoint: empty, or at a limit.
+    #[error("no endpoint to try: {0:?}")]
+    NoEndpoint(Refused),
+    /// The endpoint is the gateway itself. A mistake in the documents; another try cannot help.
+    #[error("endpoint {0} is this gateway itself")]
+    Loop(SocketAddr),
+    /// Every endpoint tried refused or was unreachable; the last one is named.
+    #[error("endpoint {0} refused: {1}")]
+    Failed(SocketAddr, Errno),
+    /// No endpoint answered within the budget; the last one tried is named.
+    #[error("endpoint {0} did not answer in time")]
+    TimedOut(SocketAddr),
+    /// This process has no descriptor or memory left for another socket.
+    #[error("no socket: {0}")]
+    NoSocket(Errno),
+}
+
+/// What [`start`] achieved without waiting.
+#[derive(Debug)]
+pub enum Start {
+    /// Connected, and some or all of the first bytes are sent.
+    Connected(Dialled),
+    /// Somebody has to wait: [`Dialling::finish`].
+    Waiting(Dialling),
+}
+
+/// What happened on the way, for counters and logs.
+pub trait DialObserver {
+    /// `address` refused, was unreachable or stayed silent.
+    fn failed(&self, address: SocketAddr, why: DialError);
+    /// `address` is left out for a while.
+    fn ejected(&self, notice: &EjectionNotice);
+}
+
+/// Attempts under way.
+#[derive(Debug)]
+pub struct Dialling {
+    set: Arc<EndpointSet>,
+    plan: DialPlan,
+    tried: Vec<SocketAddr>,
+    pending: Vec<Attempt>,
+    last: Option<DialError>,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    socket: Option<Socket>,
+    pick: Pick,
+}
+
+/// A socket, before or after the runtime has begun to watch it.
+#[derive(Debug)]
+pub enum Socket {
+    /// Nobody watches it yet.
+    New(OwnedFd),
+    /// The runtime of this thread watches it.
+    Watched(TcpStream),
+}
+
+impl Socket {
+    /// The socket, watched by the runtime of this thread.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch it: out of memory or of watches.
+    pub fn watch(self) -> io::Result<TcpStream> {
+        match self {
+            Self::New(fd) => register(fd),
+            Self::Watched(stream) => Ok(stream),
+        }
+    }
+}
+
+/// Picks and dials, and sends `first` as soon as it connects, all without waiting.
+///
+/// # Errors
+/// [`DialError`] when every endpoint failed at once, or none may be tried.
+pub fn start(
+    set: &Arc<EndpointSet>,
+    plan: &DialPlan,
+    now: Instant,
+    random: &mut dyn FnMut() -> u64,
+    first: &[u8],
+    observer: &dyn DialObserver,
+) -> Result<Start, DialError> {
+    let mut tried = [UNSPECIFIED; MOST_ATTEMPTS];
+    let mut attempts = 0;
+    let mut last = None;
+    while attempts < MOST_ATTEMPTS {
+        let already = tried.get(..attempts).unwrap_or_default();
+        let pick = match set.pick(now, random(), already) {
+            Ok(pick) => pick,
+            Err(refused) => return Err(last.unwrap_or(DialError::NoEndpoint(refused))),
+        };
+        let address = pick.address();
+        if let Some(slot) = tried.get_mut(attempts) {
+            *slot = address;
+        }
+        attempts += 1;
+        match open(address, plan).and_then(|socket| {
+            match send(&socket, first) {
+                Ok(sent) => Ok((socket, Some(sent))),
+                // Still connecting. (Nothing was sent: a connecting socket takes no bytes.)
+                Err(Errno::AGAIN) => Ok((socket, None)),
+                Err(errno) => Err(DialError::Failed(address, errno)),
+            }
+        }) {
+            Ok((socket, Some(sent))) => {
+                let mut pick = pick;
+                pick.connected();
+                return Ok(Start::Connected(Dialled {
+                    socket: Socket::New(socket),
+                    pick,
+                    sent,
+                    attempts: attempts as u8,
+                }));
+            }
+            Ok((socket, None)) => {
+                return Ok(Start::Waiting(Dialling {
+                    set: Arc::clone(set),
+                    plan: plan.clone(),
+                    tried: tried.get(..attempts).unwrap_or_default().to_vec(),
+                    pending: vec![Attempt { socket: Some(Socket::New(socket)), pick }],
+                    last,
+                }));
+            }
+            Err(error @ DialError::Failed(..)) => {
+                fail(pick, now, error, observer);
+                last = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or(DialError::NoEndpoint(Refused::AllTried)))
+}
+
+const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
+impl Dialling {
+    /// Waits for the first endpoint that answers, and sends it `first`.
+    ///
+    /// # Errors
+    /// [`DialError`] when none did within the budget.
+    pub async fn finish(
+        mut self,
+        mut random: impl FnMut() -> u64,
+        first: &[u8],
+        observer: &(dyn DialObserver + Sync),
+    ) -> Result<Dialled, DialError> {
+        let started = tokio::time::Instant::now();
+        let end = started + self.plan.budget;
+        let slice = self.plan.budget / u32::try_from(MOST_ATTEMPTS).unwrap_or(1);
+        let mut company = started + slice;
+        loop {
+            let until = if self.may_try_more() { company.min(end) } else { end };
+            match self.wait(until, first, observer).await {
+                Waited::Connected(dialled) => {
+                    self.blame_the_silent(started, slice, observer);
+                    return Ok(dialled);
+                }
+                Waited::AllFailed if self.may_try_more() => {}
+                Waited::AllFailed => {
+                    return Err(self.last.unwrap_or(DialError::NoEndpoint(Refused::AllTried)));
+                }
+                Waited::Silence if tokio::time::Instant::now() < end => {}
+                Waited::Silence => return Err(self.give_up(observer)),
+            }
+            company = tokio::time::Instant::now() + slice;
+            if let Err(error) = self.try_another(&mut random, observer)
+                && self.pending.is_empty()
+            {
+                return Err(self.last.unwrap_or(error));
+            }
+        }
+    }
+
+    fn may_try_more(&self) -> bool {
+        self.tried.len() < MOST_ATTEMPTS
+    }
+
+    /// Starts one more attempt. With nobody left to try, what is pending remains.
+    fn try_another(
+        &mut self,
+        random: &mut dyn FnMut() -> u64,
+        observer: &(dyn DialObserver + Sync),
+    ) -> Result<(), DialError> {
+        while self.may_try_more() {
+            let now = tokio::time::Instant::now().into_std();
+            let pick = match self.set.pick(now, random(), &self.tried) {
+                Ok(pick) => pick,
+                Err(refused) => {
+                    // Nobody else is there, now or later: do not ask again.
+                    self.tried.resize(MOST_ATTEMPTS, UNSPECIFIED);
+                    return Err(DialError::NoEndpoint(refused));
+                }
+            };
+            let address = pick.address();
+            self.tried.push(address);
+            match open(address, &self.plan) {
+                Ok(socket) => {
+                    self.pending.push(Attempt { socket: Some(Socket::New(socket)), pick });
+                    return Ok(());
+                }
+                Err(error @ DialError::Failed(..)) => {
+                    fail(pick, now, error, observer);
+                    self.last = Some(error);
+                }
+                Err(error) => {
+                    self.last = Some(error);
+                    return Err(error);
+                }
+            }
+        }
+        Err(self.last.unwrap_or(DialError::NoEndpoint(Refused::AllTried)))
+    }
+
+    async fn wait(
+        &mut self,
+        until: tokio::time::Instant,
+        first: &[u8],
+        observer: &(dyn DialObserver + Sync),
+    ) -> Waited {
+        let mut timer = std::pin::pin!(sleep_until(until));
+        poll_fn(|cx| self.poll_wait(timer.as_mut(), cx, first, observer)).await
+    }
+
+    fn poll_wait(
+        &mut self,
+        timer: std::pin::Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        observer: &dyn DialObserver,
+    ) -> Poll<Waited> {
+        let mut index = 0;
+        while let Some(attempt) = self.pending.get_mut(index) {
+            match attempt.poll(cx, first) {
+                Poll::Pending => index += 1,
+                Poll::Ready(Ok((socket, sent))) => {
+                    let mut pick = self.pending.swap_remove(index).pick;
+                    pick.connected();
+                    let attempts = self.tried.iter().filter(|tried| **tried != UNSPECIFIED).count() as u8;
+                    return Poll::Ready(Waited::Connected(Dialled { socket, pick, sent, attempts }));
+                }
+                Poll::Ready(Err(errno)) => {
+                    let pick = self.pending.swap_remove(index).pick;
+                    let error = DialError::Failed(pick.address(), errno);
+                    self.last = Some(error);
+                    fail(pick, tokio::time::Instant::now().into_std(), error, observer);
+                }
+            }
+        }
+        if self.pending.is_empty() {
+            return Poll::Ready(Waited::AllFailed);
+        }
+        timer.poll(cx).map(|()| Waited::Silence)
+    }
+
+    /// An endpoint that let another overtake it by a third of the budget counts as failed.
+    fn blame_the_silent(
+        &mut self,
+        started: tokio::time::Instant,
+        slice: Duration,
+        observer: &(dyn DialObserver + Sync),
+    ) {
+        if started.elapsed() < slice {
+            return;
+        }
+        let now = tokio::time::Instant::now().into_std();
+        for attempt in self.pending.drain(..) {
+            let error = DialError::TimedOut(attempt.pick.address());
+            fail(attempt.pick, now, error, observer);
+        }
+    }
+
+    fn give_up(&mut self, observer: &(dyn DialObserver + Sync)) -> DialError {
+        let now = tokio::time::Instant::now().into_std();
+        let mut error = self.last.unwrap_or(DialError::NoEndpoint(Refused::AllTried));
+        for attempt in self.pending.drain(..) {
+            error = DialError::TimedOut(attempt.pick.address());
+            fail(attempt.pick, now, error, observer);
+        }
+        error
+    }
+}
+
+enum Waited {
+    Connected(Dialled),
+    AllFailed,
+    Silence,
+}
+
+impl Attempt {
+    fn poll(&mut self, cx: &mut Context<'_>, first: &[u8]) -> Poll<Result<(Socket, usize), Errno>> {
+        let stream = match self.socket.take().map(Socket::watch) {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => {
+                return Poll::Ready(Err(Errno::from_io_error(&error).unwrap_or(Errno::NOMEM)));
+            }
+            None => return Poll::Ready(Err(Errno::BADF)),
+        };
+        let polled = poll_send(&stream, cx, first);
+        match polled {
+            Poll::Ready(Ok(sent)) => Poll::Ready(Ok((Socket::Watched(stream), sent))),
+            Poll::Ready(Err(errno)) => Poll::Ready(Err(errno)),
+            Poll::Pending => {
+                self.socket = Some(Socket::Watched(stream));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Sends as soon as the socket is connected.
+fn poll_send(stream: &TcpStream, cx: &mut Context<'_>, first: &[u8]) -> Poll<Result<usize, Errno>> {
+    loop {
+        if ready!(stream.poll_write_ready(cx)).is_err() {
+            return Poll::Ready(Err(Errno::CANCELED));
+        }
+        connect_result(stream)?;
+        match send(stream, first) {
+            // The event came before the connection.
+            Err(Errno::AGAIN) => clear_writable(stream),
+            done => return Poll::Ready(done),
+        }
+    }
+}
+
+fn open(address: SocketAddr, plan: &DialPlan) -> Result<OwnedFd, DialError> {
+    if plan.own.addresses.contains(&address) {
+        return Err(DialError::Loop(address));
+    }
+    let socket = connect(address, plan.keepalive).map_err(|errno| match errno {
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => DialError::NoSocket(errno),
+        _ => DialError::Failed(address, errno),
+    })?;
+    if plan.own.is_own(&socket, address) { Err(DialError::Loop(address)) } else { Ok(socket) }
+}
+
+impl OwnAddresses {
+    /// For listeners on every address: a connection to an address of this host leaves from the
+    /// same address, because the kernel chooses it so. Asked only where the port is one of ours.
+    fn is_own(&self, socket: &OwnedFd, address: SocketAddr) -> bool {
+        let everywhere = |own: &SocketAddr| own.ip().is_unspecified() && own.port() == address.port();
+        self.addresses.iter().any(everywhere)
+            && (address.ip().is_loopback()
+                || local_address(socket).is_some_and(|local| local.ip() == address.ip()))
+    }
+}
+
+fn fail(pick: Pick, now: Instant, error: DialError, observer: &dyn DialObserver) {
+    let address = pick.address();
+    observer.failed(address, error);
+    if let Some(notice) = pick.failed(now) {
+        observer.ejected(&notice);
+    }
+}
