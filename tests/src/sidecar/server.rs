@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -49,6 +50,7 @@ impl Sidecar {
 pub struct ServerSidecar {
     address: SocketAddr,
     identity: String,
+    certificate: CertificateDer<'static>,
     counts: Arc<Counts>,
     _listening: Owned,
 }
@@ -73,7 +75,13 @@ impl ServerSidecar {
         let address = listener.local_addr()?;
         let counts = Arc::new(Counts::default());
         let listening = Owned::spawn(accept(listener, acceptor, Arc::new(sidecar), counts.clone()));
-        Ok(ServerSidecar { address, identity: leaf.uri, counts, _listening: listening })
+        Ok(ServerSidecar {
+            address,
+            identity: leaf.uri,
+            certificate: leaf.cert,
+            counts,
+            _listening: listening,
+        })
     }
 
     /// Where it listens.
@@ -84,6 +92,11 @@ impl ServerSidecar {
     /// Its SPIFFE id.
     pub fn identity(&self) -> &str {
         &self.identity
+    }
+
+    /// Its certificate, which no other instance has.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
     }
 
     /// TCP connections accepted so far.
