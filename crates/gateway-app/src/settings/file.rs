@@ -1,0 +1,125 @@
+//! Settings from a TOML file, each value with its line.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{Key, near};
+use super::kind::Raw;
+use super::origin::Origin;
+use super::problem::SettingProblem;
+use super::sources::Given;
+
+const TABLES: [&str; 3] = ["timers", "limits", "ejection"];
+/// A settings file is written by hand; one this large is something else.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Adds what the file sets to `given`, and what is wrong with it to `problems`.
+pub(super) fn read(path: &Path, given: &mut Vec<Given>, problems: &mut Vec<SettingProblem>) {
+    let whole = Origin::File { path: path.to_owned(), line: None };
+    let text = match text(path) {
+        Ok(text) => text,
+        Err(message) => return problems.push(SettingProblem::new(whole, "", message)),
+    };
+    let mut file = File { path, text: &text, given, problems };
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    for error in &errors {
+        let origin = file.origin(error.span());
+        file.problems.push(SettingProblem::new(origin, "", error.message()));
+    }
+    file.table("", table.get_ref());
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    let cannot = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => "no such file; --config or GATEWAY_CONFIG names it".to_owned(),
+        ErrorKind::PermissionDenied => "this user may not read it; change its owner or mode".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    let status = fs::metadata(path).map_err(cannot)?;
+    if status.is_dir() {
+        return Err("this is a folder; --config takes a file, --catalog takes folders".to_owned());
+    }
+    if status.len() > MOST_BYTES {
+        return Err(format!("{} bytes are too many for a settings file", status.len()));
+    }
+    let bytes = fs::read(path).map_err(cannot)?;
+    String::from_utf8(bytes)
+        .map_err(|error| format!("not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+}
+
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+    given: &'a mut Vec<Given>,
+    problems: &'a mut Vec<SettingProblem>,
+}
+
+impl File<'_> {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let full = if prefix.is_empty() {
+                name.get_ref().to_string()
+            } else {
+                format!("{prefix}.{}", name.get_ref())
+            };
+            let origin = self.origin(Some(name.span()));
+            match (value.get_ref(), Key::named(&full)) {
+                (DeValue::Table(inner), None) if TABLES.contains(&full.as_str()) => self.table(&full, inner),
+                (value, Some(key)) => self.value(key, origin, value),
+                (_, None) if TABLES.contains(&full.as_str()) => {
+                    self.problems.push(SettingProblem::new(
+                        origin,
+                        &full,
+                        format!("this must be a table: [{full}]"),
+                    ));
+                }
+                (_, None) => {
+                    self.problems.push(SettingProblem::new(origin, &full, "unknown key").hint(near(&full)));
+                }
+            }
+        }
+    }
+
+    fn value(&mut self, key: &'static Key, origin: Origin, value: &DeValue<'_>) {
+        // TOML refuses the same key twice, but not `log-level` beside `log_level`.
+        let twice = self.given.iter().any(|other| std::ptr::eq(other.key, key));
+        if twice {
+            self.problems.push(SettingProblem::new(origin, key.name, "this key is set twice"));
+            return;
+        }
+        self.given.push(Given { key, raw: raw(value), origin });
+    }
+
+    fn origin(&self, span: Option<Range<usize>>) -> Origin {
+        let line = span.map(|span| {
+            let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+            before.iter().filter(|byte| **byte == b'\n').count() + 1
+        });
+        Origin::File { path: self.path.to_owned(), line }
+    }
+}
+
+fn raw(value: &DeValue<'_>) -> Raw {
+    let string = |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().map(str::to_owned);
+    match value {
+        DeValue::String(text) => Raw::Text(text.to_string()),
+        DeValue::Integer(number) if number.radix() == 10 => Raw::Integer(number.as_str().to_owned()),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Raw::Integer(number.to_string()),
+            Err(_) => Raw::Other("an integer that is too large"),
+        },
+        DeValue::Array(items) => match items.iter().map(string).collect() {
+            Some(items) => Raw::List(items),
+            None => Raw::Other("an array of other things than strings"),
+        },
+        DeValue::Boolean(_) => Raw::Other("a boolean"),
+        DeValue::Float(_) => Raw::Other("a number with a fraction"),
+        DeValue::Datetime(_) => Raw::Other("a date"),
+        DeValue::Table(_) => Raw::Other("a table"),
+    }
+}

@@ -1,0 +1,25 @@
+//! The reference of all settings, for the documentation.
+
+use std::fmt::Write as _;
+
+use super::keys::Key;
+
+/// All settings as a Markdown table: name in the file, type and range, default, meaning. The
+/// documentation of a gateway holds exactly this text.
+#[must_use]
+pub fn settings_reference() -> String {
+    let mut text = String::from("| key | type | allowed | default | meaning |\n|---|---|---|---|---|\n");
+    for key in Key::all() {
+        let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
+        let range = key.kind.range();
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {range} | {default} | {} |",
+            key.name,
+            key.kind.name(),
+            key.meaning
+        );
+    }
+    text
+}
