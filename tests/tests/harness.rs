@@ -1,12 +1,13 @@
 //! The harness holds together without a gateway: its two ends talk, its strangers are strange, its waiting ends.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_testkit::{
     Backend, ClientSidecar, Deadline, End, Hello, Lab, Netns, Pki, Place, Script, ServerSidecar, Sidecar,
-    Site, Stranger, TwoDatacenters, Upstream, Via, eventually, group, may_use_namespaces, pause, trickle,
-    wait_for,
+    Signal, Site, Stranger, TwoDatacenters, Upstream, Via, eventually, group, may_use_namespaces, pause,
+    trickle, wait_for,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -121,6 +122,30 @@ async fn refused_and_unanswered_addresses_are_what_they_say() {
 async fn waiting_in_vain_says_for_what() {
     let error = wait_for(Deadline::after(Duration::from_millis(5)), "the moon", async || None::<()>).await;
     assert!(error.unwrap_err().to_string().ends_with("in vain for: the moon"));
+}
+
+/// A program that behaves as a gateway does towards whoever starts it. A file of the repository: one that a test had
+/// just written could still be open for writing in some other test's child.
+fn actor(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "actors", name].iter().collect()
+}
+
+#[tokio::test]
+async fn a_gateway_is_up_when_it_says_so_and_gives_its_exit_code() {
+    let lab = Lab::new().unwrap();
+    let gateway = lab.gateway("dc1").binary(actor("starts")).start().await.unwrap();
+    assert_eq!(gateway.address().unwrap().port(), 2);
+    assert_eq!(gateway.admin().unwrap().address().port(), 1);
+    assert!(gateway.memory().unwrap().resident > 0 && gateway.is_running());
+    gateway.signal(Signal::TERM).unwrap();
+    assert_eq!(gateway.exit_code(Deadline::usual()).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_not_start_says_why() {
+    let lab = Lab::new().unwrap();
+    let error = lab.gateway("dc1").binary(actor("fails")).start().await.unwrap_err().to_string();
+    assert!(error.contains("ended with 3") && error.contains("address in use"), "{error}");
 }
 
 #[test]
