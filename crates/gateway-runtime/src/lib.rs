@@ -7,6 +7,7 @@
 //! descriptors ([`process`]).
 
 pub mod access_log;
+pub mod admin;
 pub mod budget;
 pub mod drain;
 mod line;
