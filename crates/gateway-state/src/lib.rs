@@ -9,6 +9,7 @@
 //!
 //! * [`mesh`]: documents -> the name table of a mesh gateway; pure, no clock, no files.
 
+mod document;
 pub mod filter;
 pub mod mesh;
 mod problem;

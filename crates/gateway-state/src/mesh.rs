@@ -1,10 +1,12 @@
 //! What a mesh gateway knows: the names it routes and the endpoints behind each.
 
+mod row;
 mod table;
 mod target;
 
 use crate::problem::Problem;
 pub use mesh_endpoints::SetPolicy;
+pub(crate) use row::check_filter;
 use std::{path::PathBuf, sync::Arc};
 pub use table::{Matched, MeshTable};
 pub use target::{Host, Target, TargetEndpoint};
