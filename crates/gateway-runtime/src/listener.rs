@@ -1,8 +1,9 @@
 //! Listening sockets: bound at the start, one per worker, serving when the gateway is ready.
 //!
 //! The kernel spreads connections over the workers (`SO_REUSEPORT`). The first socket of a port is
-//! bound without that option, so that a port taken by anybody else, another gateway of the same
-//! user included, is an error and not a shared port.
+//! bound, and begins to listen, without that option, so that a port taken by anybody else is an
+//! error and not a shared port: another gateway of the same user, too, also one that starts at the
+//! same moment.
 //!
 //! When the process runs out of descriptors or memory, or has as many connections as it may,
 //! accepting pauses with a growing back-off and says so; what is open goes on.
@@ -99,7 +100,7 @@ pub struct AcceptConfig {
 pub struct Bound {
     name: Arc<str>,
     address: SocketAddr,
-    sockets: Vec<OwnedFd>,
+    first: OwnedFd,
 }
 
 /// The address is not to be had.
@@ -126,21 +127,15 @@ fn way_out(error: &io::Error) -> &'static str {
 }
 
 impl Bound {
-    /// Binds `address` once per worker. Port 0 lets the kernel choose one, the same for all.
+    /// Binds `address`. Port 0 lets the kernel choose one.
     ///
     /// # Errors
     /// When the address is taken, not of this host, or not permitted.
-    pub fn bind(name: &str, address: SocketAddr, workers: usize) -> Result<Self, BindError> {
+    pub fn bind(name: &str, address: SocketAddr) -> Result<Self, BindError> {
         let fail = |source: Errno| BindError { name: name.to_owned(), address, source: source.into() };
         let first = bind_one(address, Share::Not).map_err(fail)?;
         let address = rustix::net::getsockname(&first).and_then(SocketAddr::try_from).map_err(fail)?;
-        // From here on our own sockets may join it.
-        sockopt::set_socket_reuseport(&first, true).map_err(fail)?;
-        let mut sockets = vec![first];
-        for _ in 1..workers {
-            sockets.push(bind_one(address, Share::WithOurs).map_err(fail)?);
-        }
-        Ok(Self { name: name.into(), address, sockets })
+        Ok(Self { name: name.into(), address, first })
     }
 
     /// Name of the listener.
@@ -159,7 +154,7 @@ impl Bound {
     /// at that moment is still accepted.
     ///
     /// # Errors
-    /// What `listen(2)` says.
+    /// When somebody else has begun to listen on the address since it was bound.
     pub fn serve<H: Handler>(
         self,
         workers: &Workers,
@@ -167,14 +162,17 @@ impl Bound {
         handler: &Arc<H>,
         drain: &DrainWatch,
         config: AcceptConfig,
-    ) -> io::Result<()> {
-        for socket in &self.sockets {
-            rustix::net::listen(socket, BACKLOG)?;
-        }
-        for (worker, socket) in self.sockets.into_iter().enumerate() {
+    ) -> Result<(), BindError> {
+        let Self { name, address, first } = self;
+        let sockets = listen_all(address, first, workers.count()).map_err(|errno| BindError {
+            name: name.as_ref().to_owned(),
+            address,
+            source: errno.into(),
+        })?;
+        for (worker, socket) in sockets.into_iter().enumerate() {
             let acceptor = Acceptor {
                 worker,
-                name: Arc::clone(&self.name),
+                name: Arc::clone(&name),
                 registry: Arc::clone(registry),
                 handler: Arc::clone(handler),
                 config,
@@ -188,6 +186,20 @@ impl Bound {
 
 /// Bounded by `net.core.somaxconn` besides.
 const BACKLOG: i32 = 4096;
+
+/// One listening socket per worker.
+fn listen_all(address: SocketAddr, first: OwnedFd, workers: usize) -> Result<Vec<OwnedFd>, Errno> {
+    rustix::net::listen(&first, BACKLOG)?;
+    // The address is ours now: our other sockets may join it.
+    sockopt::set_socket_reuseport(&first, true)?;
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        let socket = bind_one(address, Share::WithOurs)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Share {

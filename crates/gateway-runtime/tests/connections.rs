@@ -118,7 +118,7 @@ fn server(max_connections: usize) -> Server {
     let registry = Arc::new(Registry::new(2, Box::new(records.clone())));
     let handler = Greeter::new();
     let (drain, watch) = Drain::new();
-    let bound = Bound::bind("default", SocketAddr::from(([127, 0, 0, 1], 0)), 2).unwrap();
+    let bound = Bound::bind("default", SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = bound.local_addr();
     let config = AcceptConfig { max_connections, backoff: Duration::from_millis(1) };
     bound.serve(&workers, &registry, &handler, &watch, config).unwrap();
@@ -138,7 +138,7 @@ fn client() -> SocketAddr {
 
 #[test]
 fn a_bound_port_refuses_until_it_serves() {
-    let bound = Bound::bind("default", SocketAddr::from(([127, 0, 0, 1], 0)), 2).unwrap();
+    let bound = Bound::bind("default", SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let error = TcpStream::connect(bound.local_addr()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
 }
@@ -148,9 +148,24 @@ fn a_bound_port_refuses_until_it_serves() {
 #[test]
 fn a_port_of_another_gateway_is_taken() {
     let server = server(10);
-    let error = Bound::bind("wan", server.address, 2).unwrap_err().to_string();
+    let error = Bound::bind("wan", server.address).unwrap_err().to_string();
     assert!(error.contains("listener wan") && error.contains("another process has this port"), "{error}");
     drop(greeted(server.address));
+}
+
+/// Two gateways that start at the same moment both bind, because neither listens yet.
+#[test]
+fn of_two_that_bind_at_once_only_one_listens() {
+    let (one, two) = (server(10), server(10));
+    let first = Bound::bind("first", SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let second = Bound::bind("second", first.local_addr());
+    let config = AcceptConfig { max_connections: 10, backoff: LONG };
+    let serve = |bound: Bound, s: &Server| {
+        bound.serve(&s.workers, &s.registry, &s.handler, &s.drain.watch(), config)
+    };
+    serve(first, &one).unwrap();
+    let refused = second.and_then(|second| serve(second, &two)).unwrap_err().to_string();
+    assert!(refused.contains("another process has this port"), "{refused}");
 }
 
 #[test]
@@ -177,7 +192,7 @@ fn at_the_bound_accepting_pauses_and_goes_on() {
     drop(one);
     third.set_read_timeout(Some(LONG)).unwrap();
     third.read_exact(&mut [0; 2]).unwrap();
-    assert!(*server.handler.resumed.lock().unwrap() >= 1);
+    eventually("it is said that accepting goes on", || *server.handler.resumed.lock().unwrap() >= 1);
 }
 
 #[test]
