@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus_client::encoding::{prometheus_text, text};
 pub use prometheus_client::metrics::counter::Counter;
@@ -62,7 +62,11 @@ pub struct Metrics {
     pub access_log_dropped: Counter,
     services: Arc<Services>,
     registry: Mutex<Registered>,
+    refresh: OnceLock<Refresh>,
 }
+
+/// Brings gauges up to date before a scrape.
+type Refresh = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 /// The registry with the handles by name, so that a name is never exposed twice.
 #[derive(Default)]
@@ -118,6 +122,7 @@ impl Metrics {
             ),
             services,
             registry: Mutex::new(all),
+            refresh: OnceLock::new(),
         }
     }
 
@@ -169,8 +174,15 @@ impl Metrics {
         self.registered().family(name, help, label)
     }
 
+    /// Has `refresh` called before each scrape, for figures that somebody else keeps. The first call counts.
+    pub fn refresh_with(&self, refresh: impl Fn(&Metrics) + Send + Sync + 'static) {
+        // A second owner of the same figures would be a mistake of ours, and harmless.
+        let _ = self.refresh.set(Box::new(refresh));
+    }
+
     /// Everything as OpenMetrics text 1.0.0, see [`Metrics::OPEN_METRICS`].
     pub fn encode(&self) -> String {
+        self.be_fresh();
         let mut body = String::new();
         // Writing to a String cannot fail; a collector that gives up leaves the text without its end mark, which a
         // scraper refuses as a whole.
@@ -180,6 +192,7 @@ impl Metrics {
 
     /// Everything as the older Prometheus text 0.0.4, see [`Metrics::PROMETHEUS_TEXT`].
     pub fn encode_prometheus_text(&self) -> String {
+        self.be_fresh();
         let mut body = String::new();
         let _ = prometheus_text::encode(&mut body, &self.registered().registry);
         body
@@ -190,6 +203,12 @@ impl Metrics {
 
     /// Content type of [`Metrics::encode_prometheus_text`].
     pub const PROMETHEUS_TEXT: &'static str = "text/plain; version=0.0.4; charset=utf-8";
+
+    fn be_fresh(&self) {
+        if let Some(refresh) = self.refresh.get() {
+            refresh(self);
+        }
+    }
 
     fn registered(&self) -> std::sync::MutexGuard<'_, Registered> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)

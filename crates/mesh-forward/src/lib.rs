@@ -12,5 +12,5 @@
 //! It expects a current-thread runtime per worker (buffers, pipes and the wait for a closing peer
 //! are shared by the connections of a thread); on another runtime it is correct but shares less.
 
-// pub mod dns;
+pub mod dns;
 pub mod tcp;
