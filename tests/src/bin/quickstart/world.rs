@@ -82,13 +82,14 @@ impl World {
 
     /// Comes back when a gateway has ended by itself, with the end of its log.
     pub(crate) async fn gateway_died(&self) -> String {
+        let mut looks = tokio::time::interval(LOOK);
         loop {
+            looks.tick().await;
             for gateway in [&self.dc1, &self.dc2] {
                 if !gateway.is_running() {
                     return format!("gateway {} has ended:\n{}", gateway.name(), gateway.log_tail(20));
                 }
             }
-            tokio::time::sleep(LOOK).await;
         }
     }
 
