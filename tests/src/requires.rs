@@ -1,6 +1,7 @@
 //! Programs of the system that some tests need. In CI a missing one is a failure; elsewhere the test says that it did
 //! not run, and what to install.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 /// A program that a test may need.
@@ -81,6 +82,7 @@ pub(crate) fn not_run(why: &str) -> bool {
     if in_ci() {
         panic!("{test} cannot run: {why}");
     }
-    eprintln!("NOT RUN: {test}: {why}");
+    // Not with `eprintln`: the test runner keeps back what a passing test prints that way.
+    let _ = writeln!(std::io::stderr(), "\nNOT RUN: {test}: {why}");
     false
 }
