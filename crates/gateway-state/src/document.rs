@@ -19,10 +19,10 @@ mod toml;
 
 use crate::problem::Problem;
 use cx::{Cx, Found};
-pub(crate) use entry::{Body, Entry, Link, Resolver, ServiceDefaults, Subset};
+pub(crate) use entry::{Body, Entry, Link, Resolver, Subset};
 pub(crate) use gateway::{Leaf, Peer, Server};
 pub(crate) use instance::{Instance, Kind, More, Status};
-pub(crate) use mesh::MeshDoc;
+pub(crate) use mesh::{FileRef, MeshDoc};
 use node::{Key, Node, Piece, same_key};
 pub(crate) use route::Route;
 use std::{borrow::Cow, path::Path, sync::Arc};
@@ -97,6 +97,20 @@ impl Documents {
             + self.routes.len()
     }
 
+    /// Whether a document of this name is among them.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        fn any(documents: &[impl Document], name: &str) -> bool {
+            documents.iter().any(|document| document.name() == name)
+        }
+        any(&self.meshes, name)
+            || any(&self.leaves, name)
+            || any(&self.instances, name)
+            || any(&self.servers, name)
+            || any(&self.peers, name)
+            || any(&self.entries, name)
+            || any(&self.routes, name)
+    }
+
     fn shrink(&mut self) {
         self.instances.shrink_to_fit();
         self.routes.shrink_to_fit();
@@ -111,6 +125,8 @@ pub(crate) struct Broken {
     pub(crate) table: Option<&'static str>,
     /// [`Document::name`], if what makes it up could be read.
     pub(crate) name: Option<String>,
+    /// What is wrong with it, as positions in [`Parsed::problems`].
+    pub(crate) problems: std::ops::Range<usize>,
 }
 
 /// What a file says.
@@ -119,6 +135,7 @@ pub(crate) struct Parsed {
     /// The valid documents; none if `unreadable`.
     pub(crate) documents: Documents,
     pub(crate) broken: Vec<Broken>,
+    /// In the order of reading.
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
     /// The text is no TOML or no JSON, so nothing of it counts.
@@ -180,17 +197,19 @@ impl Decoder<'_> {
                 Some("Mesh") => self.document("Mesh", None, node),
                 Some(table) => {
                     self.cx.start("", None);
+                    let before = self.cx.problems.len();
                     let message = format!("expected a list of tables: write [[{table}]]");
                     self.cx.problem(node.at, table, message);
-                    self.broken.push(Broken { table: Some(table), name: None });
+                    self.reject(Some(table), None, before);
                 }
                 None => self.unknown_key(&key),
             },
             Piece::Row(key, node) => match table(&key.name) {
                 Some("Mesh") => {
                     self.cx.start("", None);
+                    let before = self.cx.problems.len();
                     self.cx.problem(node.at, "Mesh", "expected one table: write [Mesh]");
-                    self.broken.push(Broken { table: Some("Mesh"), name: None });
+                    self.reject(Some("Mesh"), None, before);
                 }
                 Some(table) => {
                     let index = self.count(table);
@@ -215,7 +234,7 @@ impl Decoder<'_> {
     fn document(&mut self, table: &'static str, index: Option<u32>, node: Node<'_>) {
         let place = Place { line: self.cx.line(node.at), index, table };
         self.cx.start(table, index);
-        let before = self.cx.count();
+        let (before, first) = (self.cx.count(), self.cx.problems.len());
         let (cx, documents) = (&mut self.cx, &mut self.documents);
         let table = if table.is_empty() { "Entry" } else { table };
         // A decoder answers with what it could read, so that a broken document still has its name.
@@ -229,8 +248,12 @@ impl Decoder<'_> {
             _ => keep(entry::decode(node, place, cx), before, cx, &mut documents.entries),
         };
         if let Err(name) = name {
-            self.broken.push(Broken { table: Some(table), name });
+            self.reject(Some(table), name, first);
         }
+    }
+
+    fn reject(&mut self, table: Option<&'static str>, name: Option<String>, first: usize) {
+        self.broken.push(Broken { table, name, problems: first..self.cx.problems.len() });
     }
 
     fn unknown_key(&mut self, key: &Key<'_>) {
@@ -240,8 +263,9 @@ impl Decoder<'_> {
         self.unknown.push(key.name.clone().into_owned());
         let hint = fields::nearest(&key.name, TABLES.into_iter()).map(str::to_owned);
         self.cx.start("", None);
+        let first = self.cx.problems.len();
         self.cx.problem_with_hint(key.at, &key.name, "unknown table", hint);
-        self.broken.push(Broken { table: None, name: None });
+        self.reject(None, None, first);
     }
 
     fn finish(mut self, file: &Path, syntax: Vec<node::SyntaxError>) -> Parsed {
@@ -256,9 +280,9 @@ impl Decoder<'_> {
             }
             self.documents = Documents::default();
             self.broken = Vec::new();
+            self.cx.more = 0;
         }
         let mut problems: Vec<Problem> = self.cx.problems.into_iter().map(|found| found.of(file)).collect();
-        problems.sort();
         if self.cx.more > 0 {
             problems.push(Problem {
                 file: file.to_owned(),

@@ -52,6 +52,12 @@ impl Filter {
         self.expr.as_ref().map_or(Ok(true), |expr| eval::expr(expr, row))
     }
 
+    /// Whether the filter is empty, so that every row matches it.
+    #[must_use]
+    pub fn matches_all(&self) -> bool {
+        self.expr.is_none()
+    }
+
     /// Evaluates every part of the filter, without the short cuts of `and` and `or`, to find what
     /// could never be answered about a row of this shape.
     ///

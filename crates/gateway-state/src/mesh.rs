@@ -1,10 +1,12 @@
 //! What a mesh gateway knows: the names it routes and the endpoints behind each.
 
+mod compile;
 mod row;
 mod table;
 mod target;
 
 use crate::problem::Problem;
+pub(crate) use compile::{Compiled, Options, compile};
 pub use mesh_endpoints::SetPolicy;
 pub(crate) use row::check_filter;
 use std::{path::PathBuf, sync::Arc};
@@ -39,6 +41,12 @@ impl Rule {
             Rule::StaticRoute => "static_route",
         }
     }
+
+    /// Whether it leads to gateways of another datacenter or partition.
+    #[must_use]
+    pub fn is_remote(self) -> bool {
+        matches!(self, Rule::RemoteDatacenter | Rule::RemotePartition)
+    }
 }
 
 impl std::fmt::Display for Rule {
@@ -61,6 +69,20 @@ pub struct MeshIdentity {
     pub namespace: Arc<str>,
     /// The DNS domain without its trailing dot, `consul` if not set.
     pub domain: Arc<str>,
+}
+
+impl MeshIdentity {
+    /// What stands for it where a catalog has no `[Mesh]`.
+    pub(crate) fn nobody() -> Self {
+        let nothing: Arc<str> = "".into();
+        Self {
+            datacenter: nothing.clone(),
+            trust_domain: nothing.clone(),
+            partition: nothing.clone(),
+            namespace: nothing.clone(),
+            domain: nothing,
+        }
+    }
 }
 
 /// A document, or a whole file, whose new version is not in use; its last good version is.

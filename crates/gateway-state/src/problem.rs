@@ -49,6 +49,15 @@ pub struct Problems {
     pub warnings: Vec<Problem>,
 }
 
+impl Problems {
+    pub(crate) fn new(mut problems: Vec<Problem>, mut warnings: Vec<Problem>) -> Self {
+        problems.sort();
+        problems.dedup();
+        warnings.sort();
+        Self { problems, warnings }
+    }
+}
+
 fn lines(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }

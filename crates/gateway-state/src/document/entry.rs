@@ -9,7 +9,7 @@ mod resolver;
 mod terminating;
 
 use super::{Document, Place, checked, cx::Cx, fields, node::Node, node::Value};
-pub(crate) use defaults::ServiceDefaults;
+use defaults::ServiceDefaults;
 use mesh_id::{Namespace, Partition};
 pub(crate) use resolver::{Resolver, Subset};
 use std::sync::Arc;

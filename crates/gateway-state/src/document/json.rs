@@ -12,7 +12,7 @@ use std::{borrow::Cow, fmt};
 const MAX_DEPTH: usize = 32;
 
 /// Hands over the pieces of a file, or says why it is no JSON; then nothing was handed over, except
-/// for numbers and escapes that only show when a value is read.
+/// for escapes that only show when a value is read.
 pub(crate) fn read<'a>(text: &'a str, sink: &mut dyn FnMut(Piece<'a>)) -> Result<(), SyntaxError> {
     let whole: &RawValue = serde_json::from_str(text)
         .map_err(|error| SyntaxError { at: offset(text, &error), message: plain(&error) })?;
@@ -83,10 +83,7 @@ impl<'a> Reader<'a> {
             Some(b'n') => Value::Null,
             Some(b't') => Value::Bool(true),
             Some(b'f') => Value::Bool(false),
-            _ => match text.parse() {
-                Ok(whole) => Value::Int(whole),
-                Err(_) => Value::Float(serde_json::from_str(text).map_err(|error| self.error(raw, &error))?),
-            },
+            _ => text.parse().map_or(Value::OtherNumber, Value::Int),
         };
         Ok(Node { at, value })
     }

@@ -19,7 +19,8 @@ pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
     Int(i64),
-    Float(f64),
+    /// A number that is no whole one, or too large for one. No document has one.
+    OtherNumber,
     Text(Cow<'a, str>),
     List(Vec<Node<'a>>),
     Table(Vec<(Key<'a>, Node<'a>)>),
@@ -41,7 +42,7 @@ impl Value<'_> {
             Value::Null => "null",
             Value::Bool(_) => "true or false",
             Value::Int(_) => "a whole number",
-            Value::Float(_) => "a number with a fraction",
+            Value::OtherNumber => "a number that is not whole or too large",
             Value::Text(_) => "text",
             Value::List(_) => "a list",
             Value::Table(_) => "a table",

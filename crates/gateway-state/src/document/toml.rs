@@ -86,11 +86,10 @@ fn node(value: Spanned<DeValue<'_>>, base: usize) -> Node<'_> {
     let value = match value.into_inner() {
         DeValue::String(text) => Value::Text(text),
         DeValue::Boolean(flag) => Value::Bool(flag),
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => Value::Int(number),
-            Err(_) => Value::Float(f64::INFINITY),
-        },
-        DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::OtherNumber, Value::Int)
+        }
+        DeValue::Float(_) => Value::OtherNumber,
         DeValue::Datetime(_) => Value::Date,
         DeValue::Array(items) => Value::List(items.into_iter().map(|item| node(item, base)).collect()),
         DeValue::Table(table) => tree(table, base),

@@ -103,6 +103,26 @@ impl MeshTable {
         None
     }
 
+    /// Whether both have the same targets, allocation by allocation.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let (a, b) = (self.targets(), other.targets());
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
+    /// Whether both are one table.
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// The target of exactly this id, wildcards included.
+    pub(crate) fn lookup_id(&self, id: &str) -> Option<&Arc<Target>> {
+        let index = match id.strip_prefix("*.") {
+            Some(suffix) => self.inner.wild.get(suffix),
+            None => self.inner.exact.get(id),
+        };
+        self.inner.targets.get(*index? as usize)
+    }
+
     /// All targets, sorted by id; equal ones of two generations are the same `Arc`.
     #[must_use]
     pub fn targets(&self) -> &[Arc<Target>] {

@@ -16,7 +16,8 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 pub(crate) struct Resolver {
     /// `None` = the process's own.
     pub(crate) connect_timeout: Option<Duration>,
-    pub(crate) balancer: Balancer,
+    /// `None` = the process's own.
+    pub(crate) balancer: Option<Balancer>,
     pub(crate) default_subset: Option<Arc<str>>,
     /// Sorted by name.
     pub(crate) subsets: Box<[Subset]>,
@@ -75,7 +76,7 @@ pub(super) fn decode(node: Node<'_>, cx: &mut Cx<'_>) -> Option<Resolver> {
     if redirect && failover {
         cx.problem(fields.at, "Failover", "cannot be set together with Redirect");
     }
-    let balancer = fields.table("LoadBalancer", LOAD_BALANCER, cx, balancer).unwrap_or_default();
+    let balancer = fields.table("LoadBalancer", LOAD_BALANCER, cx, balancer).flatten();
     fields.known_only("PrioritizeByLocality", &["Mode"], cx);
     let default_subset = default.map(|default| cx.shared(&default.value));
     Some(Resolver { connect_timeout, balancer, default_subset, subsets: subsets.into() })
@@ -121,7 +122,7 @@ fn no_subset(name: &Located<Cow<'_, str>>, key: &str, subsets: &[Subset], cx: &m
 const LOAD_BALANCER: &[&str] = &["Policy", "RingHashConfig", "LeastRequestConfig", "HashPolicies"];
 const POLICIES: [&str; 6] = ["", "round_robin", "random", "least_request", "ring_hash", "maglev"];
 
-fn balancer(mut fields: Fields<'_>, cx: &mut Cx<'_>) -> Balancer {
+fn balancer(mut fields: Fields<'_>, cx: &mut Cx<'_>) -> Option<Balancer> {
     let mut choice_count = 2;
     let config = fields.table("LeastRequestConfig", &["ChoiceCount"], cx, |mut fields, cx| {
         fields.number("ChoiceCount", 0..=i64::from(u32::MAX), cx)
@@ -136,8 +137,8 @@ fn balancer(mut fields: Fields<'_>, cx: &mut Cx<'_>) -> Balancer {
             fields.known_only("CookieConfig", &["Session", "TTL", "Path"], cx);
         }
     });
-    let Some(policy) = fields.filled_text("Policy", cx) else { return Balancer::RoundRobin };
-    match &*policy.value {
+    let policy = fields.filled_text("Policy", cx)?;
+    Some(match &*policy.value {
         "round_robin" => Balancer::RoundRobin,
         "random" => Balancer::Random,
         "least_request" => Balancer::LeastRequest { choice_count },
@@ -155,5 +156,5 @@ fn balancer(mut fields: Fields<'_>, cx: &mut Cx<'_>) -> Balancer {
             cx.problem_with_hint(policy.at, "Policy", format!("there is no policy {other:?}"), hint);
             Balancer::RoundRobin
         }
-    }
+    })
 }

@@ -1,0 +1,91 @@
+//! The files that documents name: looked at once for each version of them.
+
+use super::fingerprint::{Contents, Fingerprint, read};
+use crate::{catalog::References, document::FileRef};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+/// Largest file with certificates, in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// What is known of the named files.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    known: HashMap<PathBuf, (Option<Fingerprint>, Result<(), String>)>,
+    /// Asked for since the last [`Self::forget`].
+    used: HashSet<PathBuf>,
+    /// Files that are being written; what was known of them holds until they settle.
+    pub(super) moving: HashSet<PathBuf>,
+}
+
+impl Named {
+    /// All files that the documents of the last round name.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.used.iter().map(PathBuf::as_path)
+    }
+
+    /// Starts a round: what is not asked for in it is not named any more.
+    pub(super) fn start(&mut self) {
+        self.used.clear();
+    }
+
+    /// Drops what the round did not ask for.
+    pub(super) fn finish(&mut self) {
+        self.known.retain(|path, _| self.used.contains(path));
+    }
+
+    /// Files that are not what they were when they were looked at.
+    pub(super) fn changed(&self) -> Vec<PathBuf> {
+        let changed = self.known.iter().filter(|(path, (known, _))| fingerprint(path) != *known);
+        changed.map(|(path, _)| path.clone()).collect()
+    }
+}
+
+impl References for Named {
+    fn certificates(&mut self, file: &FileRef) -> Result<(), String> {
+        self.used.insert(file.path.clone());
+        let now = fingerprint(&file.path);
+        if let Some((known, verdict)) = self.known.get(&file.path)
+            && (*known == now || self.moving.contains(&file.path))
+        {
+            return verdict.clone();
+        }
+        let (fingerprint, verdict) = look(&file.path);
+        self.known.insert(file.path.clone(), (fingerprint, verdict.clone()));
+        verdict
+    }
+
+    fn key(&mut self, file: &FileRef) -> Option<String> {
+        self.used.insert(file.path.clone());
+        let metadata = fs::metadata(&file.path).ok()?;
+        self.known.insert(file.path.clone(), (Some(Fingerprint::of(&metadata)), Ok(())));
+        let mode = metadata.mode() & 0o777;
+        (mode & 0o077 != 0).then(|| {
+            let path = file.path.display();
+            format!("the key {path} has mode {mode:04o}, others can read it: chmod 0600 {path}")
+        })
+    }
+}
+
+fn fingerprint(path: &Path) -> Option<Fingerprint> {
+    fs::metadata(path).ok().map(|metadata| Fingerprint::of(&metadata))
+}
+
+fn look(path: &Path) -> (Option<Fingerprint>, Result<(), String>) {
+    let shown = path.display();
+    match read(path, MAX_BYTES) {
+        Ok(Contents::Whole(fingerprint, bytes)) => {
+            let label = b"-----BEGIN CERTIFICATE-----";
+            let has = bytes.windows(label.len()).any(|window| window == label);
+            let verdict = if has { Ok(()) } else { Err(format!("{shown} holds no PEM CERTIFICATE")) };
+            (Some(fingerprint), verdict)
+        }
+        // No fingerprint, so that it is looked at again.
+        Ok(Contents::Moving) => (None, Err(format!("{shown} is being written"))),
+        Err(error) => (fingerprint(path), Err(format!("{shown} cannot be read: {error}"))),
+    }
+}

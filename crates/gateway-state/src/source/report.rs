@@ -1,0 +1,66 @@
+//! Says what changed: each thing once, in one line, and in figures.
+
+use super::SourceStatus;
+use crate::mesh::{MeshSnapshot, Rejected};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The figures, written by the source and read by whoever holds a handle.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    generation: AtomicU64,
+    reloads_ok: AtomicU64,
+    reloads_failed: AtomicU64,
+    compiled_total: AtomicU64,
+    rejected: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn applied(&self, snapshot: &MeshSnapshot, ok: bool) {
+        self.generation.store(snapshot.generation, Relaxed);
+        self.compiled_total.fetch_add(snapshot.compiled, Relaxed);
+        self.rejected.store(snapshot.rejected.len() as u64, Relaxed);
+        let counter = if ok { &self.reloads_ok } else { &self.reloads_failed };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn status(&self) -> SourceStatus {
+        SourceStatus {
+            generation: self.generation.load(Relaxed),
+            reloads_ok: self.reloads_ok.load(Relaxed),
+            reloads_failed: self.reloads_failed.load(Relaxed),
+            compiled_total: self.compiled_total.load(Relaxed),
+            rejected: self.rejected.load(Relaxed),
+        }
+    }
+}
+
+/// Logs the step from one snapshot to the next. True if nothing new went wrong.
+pub(super) fn change(before: &MeshSnapshot, after: &MeshSnapshot, files_read: usize) -> bool {
+    tracing::info!(
+        generation = after.generation,
+        files_read,
+        files = after.files.len(),
+        names = after.table.targets().len(),
+        compiled = after.compiled,
+        rejected = after.rejected.len(),
+        "catalog applied"
+    );
+    let mut ok = true;
+    for rejected in new_ones(&after.rejected, &before.rejected) {
+        ok = false;
+        let document = &*rejected.document;
+        let kept = rejected.kept;
+        tracing::warn!(document, kept, problem = %rejected.problem, "catalog problem");
+    }
+    for rejected in new_ones(&before.rejected, &after.rejected) {
+        tracing::info!(document = &*rejected.document, problem = %rejected.problem, "catalog problem is over");
+    }
+    for warning in after.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+        tracing::warn!(problem = %warning, "catalog warning");
+    }
+    ok
+}
+
+fn new_ones<'a>(these: &'a [Rejected], those: &'a [Rejected]) -> impl Iterator<Item = &'a Rejected> {
+    these.iter().filter(|one| !those.contains(one))
+}

@@ -1,0 +1,322 @@
+//! What is known of a catalog, and one step from there to what its files say now.
+
+use super::{
+    SourceConfig,
+    fingerprint::{Contents, Fingerprint, read},
+    references::Named,
+    report,
+    scan::{Scan, ScanError, scan, ways},
+    settle::{Ready, Settle},
+};
+use crate::{
+    catalog::{CatalogFile, Merged, keep_last_good, merge},
+    document::{self, Format, MeshDoc},
+    mesh::{self, FileStatus, MeshIdentity, MeshSnapshot, MeshTable, Rejected},
+    problem::{Problem, Problems},
+};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+/// A catalog as it was last read.
+#[derive(Debug)]
+pub(super) struct State {
+    root: PathBuf,
+    config: SourceConfig,
+    /// In the order of paths.
+    files: Vec<CatalogFile>,
+    /// What each file was when it was read last, whether it could be used or not.
+    fingerprints: HashMap<Arc<Path>, Fingerprint>,
+    mesh: MeshDoc,
+    named: Named,
+    scan: Scan,
+    snapshot: Arc<MeshSnapshot>,
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// The next snapshot, if anything differs.
+    pub(super) snapshot: Option<Arc<MeshSnapshot>>,
+    /// Whether nothing new went wrong.
+    pub(super) ok: bool,
+}
+
+impl State {
+    /// Reads everything; every problem is one too many.
+    pub(super) fn load(root: PathBuf, config: SourceConfig) -> Result<Self, Problems> {
+        let refuse = |problems: Vec<Problem>, warnings: Vec<Problem>| Problems::new(problems, warnings);
+        let found = scan(&root, config.max_files, config.max_bytes)
+            .map_err(|error| refuse(vec![of_path(&root, &error.to_string())], Vec::new()))?;
+        let mut rejected: Vec<Rejected> =
+            found.unreadable.iter().map(|(path, message)| unreadable(path, message)).collect();
+        if found.files.is_empty() {
+            let message = "no file in it has a name that ends in .toml or .json";
+            rejected.push(unreadable(&root, message));
+        }
+        let mut files = Vec::with_capacity(found.files.len());
+        let mut fingerprints = HashMap::with_capacity(found.files.len());
+        for path in found.files.keys() {
+            let path: Arc<Path> = path.as_path().into();
+            match read_file(&path, config.max_bytes, None) {
+                Ok((fingerprint, file)) => {
+                    fingerprints.insert(path, fingerprint);
+                    files.push(file);
+                }
+                Err(Failed::Moving) => rejected.push(unreadable(&path, "was written while it was read")),
+                Err(Failed::Read(message)) => rejected.push(unreadable(&path, &message)),
+            }
+        }
+        rejected.extend(files.iter().flat_map(|file| file.rejected.iter().cloned()));
+        let mut named = Named::default();
+        let merged = merge(&files, &[], None, &root, &mut named);
+        let mesh = merged.mesh.cloned();
+        let compiled = compile(&merged, mesh.as_ref(), &config, &MeshTable::default());
+        rejected.extend(merged.rejected.iter().cloned());
+        rejected.extend(compiled.rejected.iter().cloned());
+        let warnings = merged.warnings;
+        let mesh = match mesh {
+            Some(mesh) if rejected.is_empty() => mesh,
+            _ => {
+                let problems = rejected.into_iter().map(|rejected| rejected.problem).collect();
+                return Err(refuse(problems, warnings));
+            }
+        };
+        let snapshot = Arc::new(MeshSnapshot {
+            generation: 1,
+            mesh: mesh.identity.clone(),
+            table: compiled.table,
+            rejected,
+            warnings,
+            files: statuses(&files),
+            compiled: compiled.compiled,
+        });
+        Ok(Self { root, config, files, fingerprints, mesh, named, scan: found, snapshot })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn config(&self) -> &SourceConfig {
+        &self.config
+    }
+
+    pub(super) fn snapshot(&self) -> &Arc<MeshSnapshot> {
+        &self.snapshot
+    }
+
+    /// Folders of the catalog, and all paths that have to be watched by the ways they are reached.
+    pub(super) fn watched(&self) -> (&[PathBuf], impl Iterator<Item = &Path>) {
+        let links = self.scan.links.iter().map(PathBuf::as_path);
+        (&self.scan.folders, links.chain(self.named.paths()))
+    }
+
+    /// Paths that are not what they were when they were read, of the catalog and of what it names.
+    pub(super) fn changed(&self) -> Vec<PathBuf> {
+        let mut changed = self.named.changed();
+        match scan(&self.root, self.config.max_files, self.config.max_bytes) {
+            Ok(found) => {
+                changed.extend(self.differs(&found));
+                // Folders that were not there, or cannot be read any more.
+                if found.folders != self.scan.folders || found.unreadable != self.scan.unreadable {
+                    changed.push(self.root.clone());
+                }
+            }
+            Err(_) => changed.push(self.root.clone()),
+        }
+        changed
+    }
+
+    fn differs(&self, found: &Scan) -> Vec<PathBuf> {
+        let new = found
+            .files
+            .iter()
+            .filter(|(path, now)| self.fingerprints.get(path.as_path()) != Some(*now))
+            .map(|(path, _)| path.clone());
+        let gone = self.files.iter().map(|file| &*file.path).filter(|path| {
+            !found.files.contains_key(*path)
+                && !found.unreadable.iter().any(|(folder, _)| path.starts_with(folder))
+        });
+        new.chain(gone.map(Path::to_owned)).collect()
+    }
+
+    /// Takes over what is ready to be read. What has changed and is not ready is handed to `settle`.
+    pub(super) fn step(&mut self, ready: &Ready, settle: &mut Settle, now: Instant) -> Step {
+        let mut problems = Vec::new();
+        let before = self.files.clone();
+        let mut files_read = 0;
+        match scan(&self.root, self.config.max_files, self.config.max_bytes) {
+            Err(error) => problems.push(self.root_problem(&error)),
+            Ok(found) => {
+                let changed = if ready.all {
+                    found.files.keys().cloned().chain(self.gone(&found)).collect()
+                } else {
+                    self.differs(&found)
+                };
+                for path in changed {
+                    let ways = ways(&path);
+                    if !ready.all && (settle.waits(&ways) || !ready.holds(&ways)) {
+                        // Nobody said that it is whole: it has to be quiet first.
+                        if !settle.waits(&ways) {
+                            settle.written(ways.into_iter().next_back().unwrap_or(path), now);
+                        }
+                        continue;
+                    }
+                    files_read += 1;
+                    if found.files.contains_key(&path) {
+                        self.reread(&path, settle, now);
+                    } else {
+                        self.files.retain(|file| *file.path != *path);
+                        self.fingerprints.remove(path.as_path());
+                    }
+                }
+                problems.extend(found.unreadable.iter().map(|(path, message)| unreadable(path, message)));
+                self.scan = found;
+            }
+        }
+        self.named.moving =
+            self.named.paths().filter(|path| settle.waits(&ways(path))).map(Path::to_owned).collect();
+        self.publish(&before, problems, files_read)
+    }
+
+    fn gone(&self, found: &Scan) -> Vec<PathBuf> {
+        self.differs(found).into_iter().filter(|path| !found.files.contains_key(path)).collect()
+    }
+
+    fn root_problem(&self, error: &ScanError) -> Rejected {
+        unreadable(&self.root, &format!("{error}; the catalog stays as it was read last"))
+    }
+
+    fn reread(&mut self, path: &Path, settle: &mut Settle, now: Instant) {
+        let position = self.files.binary_search_by(|file| (*file.path).cmp(path));
+        let previous = position.ok().and_then(|position| self.files.get(position));
+        let shared: Arc<Path> = previous.map_or_else(|| path.into(), |file| file.path.clone());
+        let file = match read_file(&shared, self.config.max_bytes, previous) {
+            Ok((fingerprint, file)) => {
+                self.fingerprints.insert(shared, fingerprint);
+                file
+            }
+            Err(Failed::Moving) => {
+                settle.written(ways(path).into_iter().next_back().unwrap_or(path.to_owned()), now);
+                return;
+            }
+            Err(Failed::Read(message)) => {
+                // Without a fingerprint it is tried again whenever something is looked at.
+                self.fingerprints.remove(&shared);
+                let mut file = previous.cloned().unwrap_or_else(|| CatalogFile::empty(shared));
+                file.rejected = vec![unreadable(path, &message)];
+                file
+            }
+        };
+        match position {
+            Ok(position) => {
+                if let Some(slot) = self.files.get_mut(position) {
+                    *slot = file;
+                }
+            }
+            Err(position) => self.files.insert(position, file),
+        }
+    }
+
+    /// Merges and compiles what there is now.
+    fn publish(&mut self, before: &[CatalogFile], problems: Vec<Rejected>, files_read: usize) -> Step {
+        self.named.start();
+        let mut rejected = problems;
+        rejected.extend(self.files.iter().flat_map(|file| file.rejected.iter().cloned()));
+        let merged = merge(&self.files, before, Some(&self.mesh), &self.root, &mut self.named);
+        let mesh = merged.mesh.unwrap_or(&self.mesh).clone();
+        let compiled = compile(&merged, Some(&mesh), &self.config, &self.snapshot.table);
+        rejected.extend(merged.rejected.iter().cloned());
+        rejected.extend(compiled.rejected);
+        let warnings = merged.warnings;
+        self.named.finish();
+        self.mesh = mesh;
+        let old = &self.snapshot;
+        let files = statuses(&self.files);
+        let table = if compiled.table.is_same(&old.table) { old.table.clone() } else { compiled.table };
+        let same = table.is_shared_with(&old.table)
+            && self.mesh.identity == old.mesh
+            && rejected == old.rejected
+            && warnings == old.warnings
+            && files == old.files;
+        if same {
+            return Step { snapshot: None, ok: true };
+        }
+        let snapshot = Arc::new(MeshSnapshot {
+            generation: old.generation + 1,
+            mesh: self.mesh.identity.clone(),
+            table,
+            rejected,
+            warnings,
+            files,
+            compiled: compiled.compiled,
+        });
+        let ok = report::change(old, &snapshot, files_read);
+        self.snapshot = snapshot.clone();
+        Step { snapshot: Some(snapshot), ok }
+    }
+}
+
+enum Failed {
+    Moving,
+    Read(String),
+}
+
+fn read_file(
+    path: &Arc<Path>,
+    limit: u64,
+    previous: Option<&CatalogFile>,
+) -> Result<(Fingerprint, CatalogFile), Failed> {
+    let format = Format::of(path).ok_or_else(|| Failed::Read(ScanError::Format.to_string()))?;
+    match read(path, limit) {
+        Ok(Contents::Whole(fingerprint, bytes)) => {
+            let parsed = document::parse(path, format, &bytes);
+            Ok((fingerprint, keep_last_good(path.clone(), parsed, previous)))
+        }
+        Ok(Contents::Moving) => Err(Failed::Moving),
+        Err(error) => Err(Failed::Read(format!("cannot be read: {error}"))),
+    }
+}
+
+fn compile(
+    merged: &Merged<'_>,
+    mesh: Option<&MeshDoc>,
+    config: &SourceConfig,
+    before: &MeshTable,
+) -> mesh::Compiled {
+    let options = mesh::Options { service: config.service.clone(), policy: config.policy.clone() };
+    match mesh {
+        Some(mesh) => mesh::compile(merged, &mesh.identity, &options, before),
+        // Without a mesh nothing has a name; what can be checked was.
+        None => mesh::compile(&Merged::nothing(), &MeshIdentity::nobody(), &options, before),
+    }
+}
+
+fn statuses(files: &[CatalogFile]) -> Vec<FileStatus> {
+    files
+        .iter()
+        .map(|file| FileStatus {
+            path: PathBuf::from(&*file.path),
+            documents: file.documents.count(),
+            problems: file.rejected.len(),
+        })
+        .collect()
+}
+
+fn unreadable(path: &Path, message: &str) -> Rejected {
+    Rejected { document: String::new(), kept: true, problem: of_path(path, message) }
+}
+
+fn of_path(path: &Path, message: &str) -> Problem {
+    Problem {
+        file: path.to_owned(),
+        line: None,
+        path: String::new(),
+        message: message.to_owned(),
+        hint: None,
+    }
+}

@@ -1,0 +1,154 @@
+//! Notices that something changed, through the kernel where it tells.
+//!
+//! Folders are watched, never files: a file that is replaced would take its watch with it. Besides
+//! the catalog's folders these are the folders of every link on the way to a file, so that swapping
+//! any of them is seen.
+
+use super::{scan::ways, settle::Settle};
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode, ModifyKind, RenameMode},
+};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+use tokio::sync::Notify;
+
+/// The watches, and what they have seen.
+pub(super) struct Watch {
+    /// `None` where the system has no watches to give; the poll has to do then.
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+    refused: bool,
+    seen: Arc<Seen>,
+}
+
+/// Filled by the watcher's thread.
+#[derive(Default)]
+struct Seen {
+    events: Mutex<Vec<Change>>,
+    wake: Notify,
+}
+
+/// Changes kept until the source takes them; beyond that only that there were more.
+const MAX_EVENTS: usize = 65_536;
+
+enum Change {
+    Written(PathBuf),
+    Replaced(PathBuf),
+    /// The kernel lost some.
+    Anything,
+}
+
+impl Watch {
+    pub(super) fn new() -> Self {
+        let seen = Arc::new(Seen::default());
+        let sink = seen.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| sink.take(event))
+            .inspect_err(|error| tracing::warn!(%error, "files cannot be watched, they are polled"))
+            .ok();
+        Self { watcher, folders: BTreeSet::new(), refused: false, seen }
+    }
+
+    /// Watches exactly what these need: the folders, and all ways to the paths. True if there is a
+    /// folder that was not watched before: something may have happened in it already.
+    pub(super) fn cover<'p>(&mut self, folders: &[PathBuf], paths: impl Iterator<Item = &'p Path>) -> bool {
+        let mut wanted: BTreeSet<PathBuf> =
+            folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
+        for path in paths {
+            for way in ways(path) {
+                // Of a path that does not exist, what does exist above it.
+                let parent = way.ancestors().skip(1).find_map(|parent| parent.canonicalize().ok());
+                wanted.extend(parent);
+            }
+        }
+        let Some(watcher) = &mut self.watcher else { return false };
+        for gone in self.folders.difference(&wanted) {
+            // It may be gone already, and its watch with it.
+            let _ = watcher.unwatch(gone);
+        }
+        let mut new = false;
+        let mut watched = BTreeSet::new();
+        for folder in wanted {
+            let known = self.folders.contains(&folder);
+            // Again also if it is known: a folder that was removed and made again has lost its watch.
+            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    new |= !known;
+                    watched.insert(folder);
+                }
+                Err(error) if !self.refused => {
+                    self.refused = true;
+                    let folder = folder.display();
+                    tracing::warn!(%folder, %error, "a folder cannot be watched, it is polled");
+                }
+                Err(_) => {}
+            }
+        }
+        self.folders = watched;
+        new
+    }
+
+    /// Waits until something was seen.
+    pub(super) async fn changed(&self) {
+        self.seen.wake.notified().await;
+    }
+
+    /// Hands over what was seen.
+    pub(super) fn drain(&self, settle: &mut Settle, now: Instant) {
+        let events = std::mem::take(&mut *self.seen.events.lock().unwrap_or_else(PoisonError::into_inner));
+        for event in events {
+            match event {
+                Change::Written(path) => settle.written(path, now),
+                Change::Replaced(path) => settle.replaced(path),
+                Change::Anything => settle.all_written(now),
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn take(&self, event: notify::Result<Event>) {
+        let changes: Vec<Change> = match event {
+            Ok(event) if event.need_rescan() => vec![Change::Anything],
+            Ok(event) => change(event),
+            Err(_) => vec![Change::Anything],
+        };
+        if changes.is_empty() {
+            return;
+        }
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() < MAX_EVENTS {
+            events.extend(changes);
+        } else if !matches!(events.last(), Some(Change::Anything)) {
+            events.push(Change::Anything);
+        }
+        drop(events);
+        self.wake.notify_one();
+    }
+}
+
+fn change(event: Event) -> Vec<Change> {
+    match event.kind {
+        // Reading is no change, and we read these files ourselves.
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => written(event.paths),
+        EventKind::Access(_) => Vec::new(),
+        EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
+            event.paths.into_iter().map(Change::Replaced).collect()
+        }
+        // The two paths come as one event after the single ones; they say nothing new.
+        EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => Vec::new(),
+        EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Remove(_)
+        | EventKind::Any
+        | EventKind::Other => written(event.paths),
+    }
+}
+
+fn written(paths: Vec<PathBuf>) -> Vec<Change> {
+    paths.into_iter().map(Change::Written).collect()
+}
