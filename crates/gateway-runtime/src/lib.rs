@@ -1,10 +1,11 @@
 //! The process around a connection handler: listeners, connections, drain, readiness, admin endpoint, telemetry.
 //!
 //! A gateway brings its handler, its settings and its pages; everything that each gateway process needs besides is here,
-//! so that it is the same everywhere: one list of reasons ([`reason`]), one record per connection ([`record`]) that goes
-//! to the metrics ([`metrics`]) and the access log ([`access_log`]), one log ([`telemetry`]), one admin endpoint
-//! ([`admin`]), one meaning of ready ([`ready`]) and of draining ([`drain`]), and the rules for signals, exit codes and
-//! descriptors ([`process`]).
+//! so that it is the same everywhere: threads ([`worker`]), listening sockets ([`listener`]), open connections
+//! ([`registry`]) and shared memory ([`budget`]); one list of reasons ([`reason`]), one record per connection
+//! ([`record`]) that goes to the metrics ([`metrics`]) and the access log ([`access_log`]); one log ([`telemetry`]), one
+//! admin endpoint ([`admin`]), one meaning of ready ([`ready`]) and of draining ([`drain`]), and the rules for signals,
+//! exit codes and descriptors ([`process`]).
 
 pub mod access_log;
 pub mod admin;
@@ -20,3 +21,8 @@ pub mod record;
 pub mod registry;
 pub mod telemetry;
 pub mod worker;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -143,9 +143,10 @@ impl Metrics {
         self.services.retain(keep);
     }
 
-    /// Sums over all services.
+    /// Sums over all services, for people. Brings the gauges up to date as a scrape does.
     #[must_use]
     pub fn totals(&self) -> Totals {
+        self.be_fresh();
         self.services.totals()
     }
 
@@ -174,7 +175,7 @@ impl Metrics {
         self.registered().family(name, help, label)
     }
 
-    /// Has `refresh` called before each scrape, for figures that somebody else keeps. The first call counts.
+    /// Has `refresh` called before each scrape and before [`Metrics::totals`], for figures that somebody else keeps. The first call counts.
     pub fn refresh_with(&self, refresh: impl Fn(&Metrics) + Send + Sync + 'static) {
         // A second owner of the same figures would be a mistake of ours, and harmless.
         let _ = self.refresh.set(Box::new(refresh));
