@@ -42,8 +42,6 @@ pub struct Metrics {
     pub hello_buffer_bytes: Gauge,
     /// `gateway_pipe_bytes`: memory of the pipes that splicing holds.
     pub pipe_bytes: Gauge,
-    /// `gateway_handler_panics_total`: connections that ended by a panic.
-    pub handler_panics: Counter,
     /// `gateway_catalog_generation`: number of the snapshot in use.
     pub catalog_generation: Gauge,
     /// `gateway_catalog_reloads_total{result}`: how reading the catalog again went.
@@ -101,7 +99,6 @@ impl Metrics {
             hello_buffer_bytes: all
                 .gauge("gateway_hello_buffer_bytes", "Memory held for incomplete TLS ClientHellos"),
             pipe_bytes: all.gauge("gateway_pipe_bytes", "Memory of the pipes that splicing holds"),
-            handler_panics: all.counter("gateway_handler_panics", "Connections that ended by a panic"),
             catalog_generation: all.gauge("gateway_catalog_generation", "Number of the snapshot in use"),
             catalog_reloads: all.family(
                 "gateway_catalog_reloads",
