@@ -2,9 +2,27 @@
 //! does.
 //!
 //! * [`settings`]: flags, environment, file and defaults, made into one valid [`settings::Settings`].
-//! * [`live`]: the snapshot in use with its endpoint sets, as workers read it.
+//! * [`cli`]: the command line of all roles; does everything but serving by itself.
+//! * [`check`], [`explain`], [`doctor`], [`ready_command`]: the commands that only look.
+//! * [`pages`]: the JSON pages of the admin endpoint.
+//! * [`catalog`]: how the settings want the catalog to be read.
+//! * [`run`]: the process from its settings to its exit code.
+//! * [`parts`], [`live`], [`reconcile`]: what a role's flow works with; the snapshot in use with its
+//!   endpoint sets, and how a new one takes its place.
 //! * [`reasons`]: the one map from errors of the libraries to the reasons that operators see.
 
+mod admin_client;
+pub mod catalog;
+pub mod check;
+pub mod cli;
+pub mod doctor;
+pub mod explain;
+mod figures;
 pub mod live;
+pub mod pages;
+pub mod parts;
+pub mod ready_command;
 pub mod reasons;
+pub mod reconcile;
+pub mod run;
 pub mod settings;

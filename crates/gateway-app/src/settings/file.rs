@@ -14,7 +14,7 @@ use super::origin::Origin;
 use super::problem::SettingProblem;
 use super::sources::Given;
 
-const TABLES: [&str; 3] = ["timers", "limits", "ejection"];
+pub(super) const TABLES: [&str; 3] = ["timers", "limits", "ejection"];
 /// A settings file is written by hand; one this large is something else.
 const MOST_BYTES: u64 = 1 << 20;
 

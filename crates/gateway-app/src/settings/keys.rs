@@ -1,7 +1,7 @@
 //! One key of the settings, and finding it by name.
 
 use super::kind::Kind;
-use super::{environment, table};
+use super::{environment, file, table};
 
 /// A row of the table.
 pub(crate) struct Key {
@@ -63,21 +63,20 @@ impl Key {
 /// What a wrong key probably was meant to be.
 pub(super) fn near(name: &str) -> Option<String> {
     let name = name.replace('-', "_").to_lowercase();
-    let bare = |key: &'static Key| key.name.rsplit('.').next().unwrap_or(key.name);
+    let bare = |full: &'static str| full.rsplit('.').next().unwrap_or(full);
     // The right key in the wrong table, or without one.
     let last = name.rsplit('.').next().unwrap_or(&name);
-    let misplaced = Key::all().find(|key| bare(key) == last);
-    misplaced.map(|key| key.name.to_owned()).or_else(|| {
-        Key::all()
-            .map(|key| {
-                (
-                    strsim::damerau_levenshtein(&name, key.name)
-                        .min(strsim::damerau_levenshtein(&name, bare(key))),
-                    key,
-                )
-            })
+    let misplaced = Key::all().map(|key| key.name).find(|known| bare(known) == last);
+    misplaced.map(str::to_owned).or_else(|| {
+        let distance = |known| {
+            let whole = strsim::damerau_levenshtein(&name, known);
+            whole.min(strsim::damerau_levenshtein(&name, bare(known)))
+        };
+        let known = Key::all().map(|key| key.name).chain(file::TABLES);
+        known
+            .map(|known| (distance(known), known))
             .min_by_key(|(distance, _)| *distance)
             .filter(|(distance, _)| *distance <= 2.max(name.len() / 5))
-            .map(|(_, key)| key.name.to_owned())
+            .map(|(_, known)| known.to_owned())
     })
 }

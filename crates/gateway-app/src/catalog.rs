@@ -1,0 +1,33 @@
+//! The catalog of the settings: how it is read, and reading it once for the commands that only look.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gateway_state::mesh::{MeshSnapshot, SetPolicy};
+use gateway_state::{FileSource, Problems, SourceConfig};
+
+use crate::settings::Settings;
+
+/// How the settings want the catalog to be read.
+///
+/// The sets of endpoints start without limits: those of the settings are added where sets are used,
+/// so that it stays visible which limit a document has set.
+#[must_use]
+pub fn source_config(settings: &Settings) -> SourceConfig {
+    SourceConfig {
+        service: settings.service.clone(),
+        settle: settings.timers.catalog_settle,
+        poll: settings.timers.catalog_poll,
+        max_files: settings.limits.catalog_files,
+        max_bytes: settings.limits.catalog_bytes,
+        policy: SetPolicy::default(),
+    }
+}
+
+/// Reads a whole catalog, as at the start of the gateway.
+///
+/// # Errors
+/// All problems of all files.
+pub(crate) fn load(settings: &Settings, path: &Path) -> Result<Arc<MeshSnapshot>, Problems> {
+    FileSource::load(path, &source_config(settings)).map(|loaded| loaded.reader.current())
+}

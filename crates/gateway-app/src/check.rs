@@ -1,0 +1,65 @@
+//! `check`: everything that is wrong or doubtful, without opening a socket.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use gateway_state::mesh::{MeshSnapshot, Rule};
+
+use crate::catalog;
+use crate::settings::Settings;
+
+/// Checks the catalog of the settings, or each of `catalogs` on its own. Prints every problem and
+/// warning and a summary; true if nothing is wrong. (Settings that are wrong are found before.)
+pub fn check(settings: &Settings, catalogs: &[PathBuf], out: &mut dyn Write) -> bool {
+    let own = std::slice::from_ref(&settings.catalog);
+    let catalogs = if catalogs.is_empty() { own } else { catalogs };
+    let results: Vec<_> = catalogs.iter().map(|path| check_one(settings, path, out)).collect();
+    results.iter().all(|good| *good)
+}
+
+fn check_one(settings: &Settings, path: &Path, out: &mut dyn Write) -> bool {
+    let (lines, good) = match catalog::load(settings, path) {
+        Ok(snapshot) => {
+            let mut lines: Vec<_> =
+                snapshot.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+            lines.push(format!("{}: good: {}", path.display(), summary(&snapshot)));
+            (lines, true)
+        }
+        Err(problems) => {
+            let mut lines: Vec<_> =
+                problems.problems.iter().map(|problem| format!("error: {problem}")).collect();
+            lines.extend(problems.warnings.iter().map(|warning| format!("warning: {warning}")));
+            lines.push(format!(
+                "{}: not usable: {}, {}",
+                path.display(),
+                count(problems.problems.len(), "problem"),
+                count(problems.warnings.len(), "warning")
+            ));
+            (lines, false)
+        }
+    };
+    for line in lines {
+        // Who asks from a script may read the code only.
+        let _ = writeln!(out, "{line}");
+    }
+    good
+}
+
+/// `12 names, 8 services, 2 gateways of other datacenters`.
+fn summary(snapshot: &MeshSnapshot) -> String {
+    let targets = snapshot.table.targets();
+    let services = targets.iter().filter(|target| target.rule == Rule::Service).count();
+    let remote = targets.iter().filter(|target| target.rule == Rule::RemoteDatacenter);
+    let gateways = remote.map(|target| target.endpoints.len()).sum();
+    format!(
+        "{}, {}, {} of other datacenters, {}",
+        count(targets.len(), "name"),
+        count(services, "service"),
+        count(gateways, "gateway"),
+        count(snapshot.warnings.len(), "warning")
+    )
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,169 @@
+//! The command line, the same for all roles: `run` (the default), `check`, `explain`, `doctor`,
+//! `ready`.
+//!
+//! Everything is handed in (arguments, environment, where to write), so that a test is an ordinary
+//! call. Only `run` is left to the caller.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use gateway_runtime::process::exit;
+
+use crate::settings::{Role, Settings, Sources};
+use crate::{check, doctor, explain, ready_command};
+use flags::Flags;
+
+mod flags;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+
+/// What a program was called with, and where it writes.
+pub struct Call<'a> {
+    /// Which gateway the program is.
+    pub role: Role,
+    /// The arguments, the program's name first.
+    pub arguments: Vec<OsString>,
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// For answers.
+    pub out: &'a mut dyn Write,
+    /// For what is wrong.
+    pub err: &'a mut dyn Write,
+}
+
+/// What is left to do.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Serve with these settings.
+    Run(Box<Settings>),
+    /// End with this code of [`exit`]; everything has been said.
+    Finished(u8),
+}
+
+#[derive(Debug, Parser)]
+#[command(disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (the default)
+    Run,
+    /// Read settings and catalog and say all that is wrong with them; exit code 0 or 1
+    Check {
+        /// Catalogs to check in place of the one of the settings: files or folders, each on its own
+        files: Vec<PathBuf>,
+    },
+    /// Say where a connection with this server name would go, and why; exit code 1 if it is refused
+    Explain {
+        /// The server name (SNI)
+        name: String,
+        /// Also ask the running gateway for open connections and ejections
+        #[arg(long)]
+        live: bool,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try what this gateway needs and say what is missing; exit code 0 or 1
+    Doctor,
+    /// Ask the running gateway whether it is ready; exit code 0 or 1
+    Ready,
+}
+
+impl Command {
+    fn reads_catalog(&self) -> bool {
+        match self {
+            Self::Run | Self::Explain { .. } | Self::Doctor => true,
+            Self::Check { files } => files.is_empty(),
+            Self::Ready => false,
+        }
+    }
+}
+
+/// Does what the command line says, or gives back the settings to serve with.
+pub fn invoke(mut call: Call<'_>) -> Invocation {
+    match prepare(&mut call) {
+        Ok((Command::Run, settings)) => Invocation::Run(Box::new(settings)),
+        Ok((command, settings)) => Invocation::Finished(answer(&command, &settings, call.out)),
+        Err(code) => Invocation::Finished(code),
+    }
+}
+
+fn prepare(call: &mut Call<'_>) -> Result<(Command, Settings), u8> {
+    let role = call.role;
+    let arguments = rewrite::rewrite(&call.arguments)
+        .map_err(|message| complain(call.err, role, &message, exit::USAGE))?;
+    let parsed =
+        command(role).try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            write(call.err, &error.to_string());
+            return Err(exit::USAGE);
+        }
+        // --help and --version
+        Err(error) => {
+            write(call.out, &error.to_string());
+            return Err(exit::CLEAN);
+        }
+    };
+    let sources =
+        Sources { flags: cli.flags.values, environment: call.environment.clone(), config: cli.flags.config };
+    let settings = Settings::load(role, &sources).map_err(|error| {
+        let code = if error.is_usage() { exit::USAGE } else { exit::BAD_SETTINGS };
+        for problem in &error.problems {
+            complain(call.err, role, &problem.to_string(), code);
+        }
+        code
+    })?;
+    let command = cli.command.unwrap_or(Command::Run);
+    if command.reads_catalog() && settings.catalog.as_os_str().is_empty() {
+        let message =
+            "no catalog: give --catalog PATH, set GATEWAY_CATALOG, or write `catalog` into the settings file";
+        return Err(complain(call.err, role, message, exit::USAGE));
+    }
+    Ok((command, settings))
+}
+
+fn answer(command: &Command, settings: &Settings, out: &mut dyn Write) -> u8 {
+    let good = match command {
+        Command::Run => true,
+        Command::Check { files } => check::check(settings, files, out),
+        Command::Explain { name, live, json } => {
+            explain::explain(settings, name, explain::Options { live: *live, json: *json }, out)
+        }
+        Command::Doctor => doctor::doctor(settings, out),
+        Command::Ready => ready_command::ready(settings, out),
+    };
+    if good { exit::CLEAN } else { exit::BAD_SETTINGS }
+}
+
+fn command(role: Role) -> clap::Command {
+    Cli::command()
+        .name(role.program())
+        .bin_name(role.program())
+        .about(role.about())
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(
+            "Every flag is also a key of the settings file and a variable GATEWAY_<KEY>; timers, limits and \
+             ejection are set there only. A flag beats the environment, which beats the file.",
+        )
+}
+
+fn complain(err: &mut dyn Write, role: Role, message: &str, code: u8) -> u8 {
+    write(err, &format!("{}: {message}\n", role.program()));
+    code
+}
+
+/// Nobody is left to tell when standard error or standard output is gone.
+fn write(to: &mut dyn Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}

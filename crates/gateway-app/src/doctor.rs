@@ -1,0 +1,49 @@
+//! `doctor`: tries what the gateway needs, as the user it is run by, and says what is missing.
+//!
+//! Nothing stays: sockets are closed again, nothing is written. Where the gateway itself runs
+//! already, its own addresses are in use, which is said and no failure.
+
+use std::io::Write;
+use std::time::Duration;
+
+use crate::catalog;
+use crate::settings::Settings;
+use report::Report;
+
+mod addresses;
+mod host;
+mod remote;
+mod report;
+#[cfg(test)]
+mod tests;
+
+/// How long the admin endpoint of a running gateway may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tries everything and prints one line for each thing; true if nothing failed.
+pub fn doctor(settings: &Settings, out: &mut dyn Write) -> bool {
+    let mut report = Report::new(out);
+    let snapshot = match catalog::load(settings, &settings.catalog) {
+        Ok(snapshot) => {
+            let names = snapshot.table.targets().len();
+            report.ok("catalog", format!("{} is good and has {names} names", settings.catalog.display()));
+            for warning in &snapshot.warnings {
+                report.warn("catalog", warning.to_string());
+            }
+            Some(snapshot)
+        }
+        Err(problems) => {
+            for problem in &problems.problems {
+                report.fail("catalog", problem.to_string());
+            }
+            None
+        }
+    };
+    addresses::try_all(settings, PATIENCE, &mut report);
+    host::descriptors(settings, host::descriptor_limit(), &mut report);
+    host::pipes(settings, &host::PipeRules::of_this_host(), &mut report);
+    if let Some(snapshot) = snapshot {
+        remote::try_all(&snapshot, settings, &remote::Network::system(settings), &mut report);
+    }
+    report.is_good()
+}

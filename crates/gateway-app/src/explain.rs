@@ -1,0 +1,81 @@
+//! `explain NAME`: where a connection with this server name would go, and which document decides.
+//!
+//! What would happen is computed as for a connection (the same table, the same reasons), put into a
+//! plain value, and only then written as text or JSON.
+
+use std::io::Write;
+use std::time::Duration;
+
+use gateway_state::mesh::MeshSnapshot;
+
+use crate::admin_client::ask;
+use crate::catalog;
+use crate::settings::Settings;
+pub use model::{ExplainedEndpoint, Explanation, Refusal, Routed};
+
+mod compute;
+mod diagnose;
+mod model;
+#[cfg(test)]
+mod tests;
+mod text;
+
+/// How long the running gateway may take for one step of its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What else is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Ask the running gateway for open connections and ejections.
+    pub live: bool,
+    /// Answer in JSON.
+    pub json: bool,
+}
+
+/// Explains `name` from the catalog of the settings; true if a connection would be routed.
+pub fn explain(settings: &Settings, name: &str, options: Options, out: &mut dyn Write) -> bool {
+    let loaded = match catalog::load(settings, &settings.catalog) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            let _ = writeln!(out, "the catalog has problems; `check` shows its warnings, too\n{problems}");
+            return false;
+        }
+    };
+    let mut explanation = explain_name(settings, &loaded, name);
+    if let (true, Some(routed)) = (options.live, explanation.routed.as_mut()) {
+        match live(settings, &routed.name) {
+            Ok(live) => routed.live = Some(live),
+            Err(why) => explanation.notes.push(format!("no live figures: {why}")),
+        }
+    }
+    let routed = explanation.routed.is_some();
+    // Who asks from a script may read the code only.
+    let _ = if options.json {
+        serde_json::to_string_pretty(&explanation)
+            .map_err(std::io::Error::other)
+            .and_then(|json| writeln!(out, "{json}"))
+    } else {
+        text::write(&explanation, out)
+    };
+    routed
+}
+
+/// What a connection with this server name meets in a snapshot.
+#[must_use]
+pub fn explain_name(settings: &Settings, snapshot: &MeshSnapshot, name: &str) -> Explanation {
+    compute::explanation(settings, snapshot, name)
+}
+
+/// The row of `/endpoints` for a name of the table.
+fn live(settings: &Settings, name: &str) -> Result<serde_json::Value, String> {
+    // `*` may stand in a query as it is, and the rest are letters, digits, dots and hyphens.
+    let answer = ask(settings.admin_bind, &format!("/endpoints?name={name}"), PATIENCE)
+        .map_err(|error| error.to_string())?;
+    if answer.status != 200 {
+        return Err(format!("/endpoints answered {}", answer.status));
+    }
+    let page: serde_json::Value =
+        serde_json::from_str(&answer.body).map_err(|error| format!("/endpoints is not JSON: {error}"))?;
+    let row = page.get("services").and_then(|rows| rows.get(0)).cloned();
+    row.ok_or_else(|| "the running gateway does not have this name; it may serve another catalog".to_owned())
+}
