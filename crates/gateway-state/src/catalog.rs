@@ -13,7 +13,7 @@ use crate::{
     problem::Problem,
 };
 pub(crate) use keep::keep_last_good;
-pub(crate) use merge::{Merged, merge, problem_at};
+pub(crate) use merge::{Before, Merged, merge, problem_at};
 use std::{path::Path, sync::Arc};
 
 /// One file and what of it is in use.

@@ -10,7 +10,7 @@ pub(crate) use compile::{Compiled, Options, compile};
 pub use mesh_endpoints::SetPolicy;
 pub(crate) use row::check_filter;
 use std::{path::PathBuf, sync::Arc};
-pub use table::{Matched, MeshTable};
+pub use table::{Matched, MeshTable, NEAR_NAMES};
 pub use target::{Host, Target, TargetEndpoint};
 
 /// Which rule put a name into the table.
@@ -57,7 +57,6 @@ impl std::fmt::Display for Rule {
 
 /// Who and where this gateway is, from the catalog's `[Mesh]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct MeshIdentity {
     /// The datacenter whose services this gateway serves.
     pub datacenter: Arc<str>,
@@ -87,7 +86,6 @@ impl MeshIdentity {
 
 /// A document, or a whole file, whose new version is not in use; its last good version is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Rejected {
     /// What was rejected: `service-resolver billing`, `Route *.example.com`, or empty for a file.
     pub document: String,
@@ -99,7 +97,6 @@ pub struct Rejected {
 
 /// One file of the catalog as it was last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct FileStatus {
     /// Its path, below the catalog's path.
     pub path: PathBuf,
@@ -111,7 +108,6 @@ pub struct FileStatus {
 
 /// Everything a mesh gateway knows at one moment; immutable, shared by all workers.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct MeshSnapshot {
     /// Counts up from 1; each published snapshot has its own.
     pub generation: u64,

@@ -71,8 +71,6 @@ pub struct Loaded {
     pub source: FileSource,
     /// The snapshots; the first is there already.
     pub reader: Reader<MeshSnapshot>,
-    /// To ask for a reload and for figures while the source runs.
-    pub handle: SourceHandle,
 }
 
 /// Reaches a source that is running elsewhere.
@@ -116,8 +114,13 @@ impl FileSource {
         let shared = Arc::new(Shared::default());
         shared.counters.applied(&snapshot, true);
         let (publisher, reader) = Publisher::new(snapshot);
-        let handle = SourceHandle { shared: shared.clone() };
-        Ok(Loaded { source: Self { state, publisher, shared }, reader, handle })
+        Ok(Loaded { source: Self { state, publisher, shared }, reader })
+    }
+
+    /// What reaches this source while it runs: asks for a reload, reads its figures.
+    #[must_use]
+    pub fn handle(&self) -> SourceHandle {
+        SourceHandle { shared: self.shared.clone() }
     }
 
     /// The catalog's path as it was given.

@@ -37,13 +37,21 @@ impl Merged<'_> {
     }
 }
 
-/// Merges the files. `before` are the files as they were used last; where two documents say the same
+/// What was in use before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Before<'b> {
+    pub(crate) files: &'b [CatalogFile],
+    /// [`Merged::rejected`] of that time.
+    pub(crate) left_out: &'b [Rejected],
+}
+
+/// Merges the files. Where two documents say the same
 /// thing, the one that was in use already stays, else the first in the order of paths and lines.
 ///
 /// `last` is the `[Mesh]` in use so far: it stays when there is none, or a wrong one.
 pub(crate) fn merge<'a>(
     files: &'a [CatalogFile],
-    before: &[CatalogFile],
+    before: Before<'_>,
     last: Option<&'a MeshDoc>,
     root: &Path,
     references: &mut dyn References,
@@ -92,7 +100,7 @@ pub(crate) fn merge<'a>(
 }
 
 struct Merger<'b> {
-    before: &'b [CatalogFile],
+    before: Before<'b>,
     hasher: RandomState,
     rejected: Vec<Rejected>,
 }
@@ -151,11 +159,9 @@ impl Merger<'_> {
 
     fn was_in_use<D: Document>(&self, it: &In<'_, D>) -> bool {
         let name = it.document.name();
-        self.before.iter().any(|file| {
-            file.path == it.file.path
-                && file.documents.has(&name)
-                && !file.rejected.iter().any(|rejected| rejected.document == name && !rejected.kept)
-        })
+        let Before { files, left_out } = self.before;
+        files.iter().any(|file| file.path == it.file.path && file.documents.has(&name))
+            && !left_out.iter().any(|left| left.document == name && left.problem.file == *it.file.path)
     }
 
     fn mesh<'a>(

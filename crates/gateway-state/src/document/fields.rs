@@ -28,6 +28,8 @@ pub(crate) struct Fields<'a> {
     /// Where the table starts.
     pub(crate) at: usize,
     entries: Vec<(&'static str, Node<'a>)>,
+    /// Keys that unknown ones were probably meant to be.
+    meant: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
@@ -56,12 +58,14 @@ impl<'a> Fields<'a> {
             return None;
         };
         let mut entries: Vec<(&'static str, Node<'a>)> = Vec::with_capacity(pairs.len());
+        let mut meant = Vec::new();
         for (key, value) in pairs {
             let all = || known.iter().chain(more).copied();
             let Some(name) =
                 all().find(|name| *name == key.name).or_else(|| all().find(|name| same_key(name, &key.name)))
             else {
                 let hint = nearest(&key.name, all());
+                meant.extend(hint);
                 cx.problem_with_hint(key.at, &key.name, "unknown key", hint.map(str::to_owned));
                 continue;
             };
@@ -71,7 +75,7 @@ impl<'a> Fields<'a> {
                 entries.push((name, value));
             }
         }
-        Some(Self { at: node.at, entries })
+        Some(Self { at: node.at, entries, meant })
     }
 
     /// The value of a key, if it is set.
@@ -98,10 +102,17 @@ impl<'a> Fields<'a> {
         match self.text(key, cx) {
             Some(text) if text.value.is_empty() => cx.problem(text.at, key, "must not be empty"),
             Some(text) => return Some(text),
-            None if cx.count() == before => cx.problem(self.at, key, "missing; it must be set"),
+            None if cx.count() == before => self.missing(key, cx),
             None => {}
         }
         None
+    }
+
+    /// Reports that a key must be set, unless it was meant by one that is mistyped.
+    pub(crate) fn missing(&self, key: &'static str, cx: &mut Cx<'_>) {
+        if !self.meant.contains(&key) {
+            cx.problem(self.at, key, "missing; it must be set");
+        }
     }
 
     /// Text that means the same as no text when it is empty, as in everything Consul writes.

@@ -288,10 +288,9 @@ fn weights(fields: &mut Fields<'_>, cx: &mut Cx<'_>) -> Weights {
 
 fn port(fields: &mut Fields<'_>, cx: &mut Cx<'_>) -> Option<u16> {
     let before = cx.count();
-    let at = fields.at;
     let port = fields.number("Port", 1..=65_535, cx).and_then(|port| u16::try_from(port).ok());
     if port.is_none() && cx.count() == before {
-        cx.problem(at, "Port", "missing; it must be set");
+        fields.missing("Port", cx);
     }
     port
 }

@@ -6,6 +6,9 @@
 use super::{Rule, Target};
 use std::{borrow::Borrow, collections::HashMap, hash::Hash, sync::Arc};
 
+/// Most names that [`MeshTable::near`] looks at.
+pub const NEAR_NAMES: usize = 20_000;
+
 /// What [`MeshTable::lookup`] found. Only a lookup makes one.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -134,8 +137,36 @@ impl MeshTable {
         self.inner.targets.iter().enumerate().map(|(index, target)| (&target.id, target.rule, index))
     }
 
+    /// Up to `n` names that differ little from one that is not in the table, the nearest first. For
+    /// people: it looks at no more than [`NEAR_NAMES`] names, and at those only where they differ.
+    #[must_use]
+    pub fn near(&self, sni: &str, n: usize) -> Vec<String> {
+        let sni = sni.to_ascii_lowercase();
+        let names = self.inner.targets.iter().take(NEAR_NAMES).map(|target| &target.id);
+        let mut near: Vec<(usize, &Arc<str>)> =
+            names.filter_map(|name| Some((difference(&sni, name)?, name))).collect();
+        near.sort();
+        near.into_iter().take(n).map(|(_, name)| name.as_ref().to_owned()).collect()
+    }
+
     fn matched<'a>(&'a self, name: &'a Arc<str>, index: u32) -> Option<Matched<'a>> {
         let target = self.inner.targets.get(index as usize)?;
         Some(Matched { name, rule: target.rule, index: index as usize, target })
     }
+}
+
+/// How many letters differ, if they are few and close to each other.
+fn difference(a: &str, b: &str) -> Option<usize> {
+    const FEW: usize = 4;
+    const CLOSE: usize = 24;
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let front = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (a.get(front..)?, b.get(front..)?);
+    let back = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (a, b) = (a.get(..a.len() - back)?, b.get(..b.len() - back)?);
+    if a.len().max(b.len()) > CLOSE || a.len().abs_diff(b.len()) > FEW {
+        return None;
+    }
+    let distance = strsim::generic_damerau_levenshtein(a, b);
+    (distance <= FEW).then_some(distance)
 }

@@ -9,7 +9,6 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 /// Equal targets of two generations are one allocation, so a reader that reconciles can compare
 /// pointers.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct Target {
     /// Unique in a table and the same over generations: the name that leads here.
     pub id: Arc<str>,
@@ -33,7 +32,6 @@ pub struct Target {
 
 /// One endpoint of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct TargetEndpoint {
     /// Where it is.
     pub host: Host,

@@ -9,7 +9,7 @@ use super::{
     settle::{Ready, Settle},
 };
 use crate::{
-    catalog::{CatalogFile, Merged, keep_last_good, merge},
+    catalog::{Before, CatalogFile, Merged, keep_last_good, merge},
     document::{self, Format, MeshDoc},
     mesh::{self, FileStatus, MeshIdentity, MeshSnapshot, MeshTable, Rejected},
     problem::{Problem, Problems},
@@ -33,6 +33,8 @@ pub(super) struct State {
     mesh: MeshDoc,
     named: Named,
     scan: Scan,
+    /// What merging left out last.
+    left_out: Vec<Rejected>,
     snapshot: Arc<MeshSnapshot>,
 }
 
@@ -72,7 +74,7 @@ impl State {
         }
         rejected.extend(files.iter().flat_map(|file| file.rejected.iter().cloned()));
         let mut named = Named::default();
-        let merged = merge(&files, &[], None, &root, &mut named);
+        let merged = merge(&files, Before::default(), None, &root, &mut named);
         let mesh = merged.mesh.cloned();
         let compiled = compile(&merged, mesh.as_ref(), &config, &MeshTable::default());
         rejected.extend(merged.rejected.iter().cloned());
@@ -94,7 +96,17 @@ impl State {
             files: statuses(&files),
             compiled: compiled.compiled,
         });
-        Ok(Self { root, config, files, fingerprints, mesh, named, scan: found, snapshot })
+        Ok(Self {
+            root,
+            config,
+            files,
+            fingerprints,
+            mesh,
+            named,
+            scan: found,
+            left_out: Vec::new(),
+            snapshot,
+        })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -227,12 +239,14 @@ impl State {
         self.named.start();
         let mut rejected = problems;
         rejected.extend(self.files.iter().flat_map(|file| file.rejected.iter().cloned()));
+        let before = Before { files: before, left_out: &self.left_out };
         let merged = merge(&self.files, before, Some(&self.mesh), &self.root, &mut self.named);
         let mesh = merged.mesh.unwrap_or(&self.mesh).clone();
         let compiled = compile(&merged, Some(&mesh), &self.config, &self.snapshot.table);
         rejected.extend(merged.rejected.iter().cloned());
         rejected.extend(compiled.rejected);
-        let warnings = merged.warnings;
+        let (warnings, left_out) = (merged.warnings, merged.rejected);
+        self.left_out = left_out;
         self.named.finish();
         self.mesh = mesh;
         let old = &self.snapshot;
