@@ -1,0 +1,30 @@
+//! `mesh-gw`: a mesh gateway for Consul. It carries mutual TLS between datacenters by its server
+//! name, without ending it.
+
+mod connection;
+mod flow;
+mod waiting;
+
+use std::io::{stderr, stdout};
+use std::process::ExitCode;
+
+use gateway_app::cli::{Call, Invocation, invoke};
+use gateway_app::run::run;
+use gateway_app::settings::Role;
+
+use crate::flow::Flow;
+
+fn main() -> ExitCode {
+    let call = Call {
+        role: Role::Mesh,
+        arguments: std::env::args_os().collect(),
+        environment: std::env::vars_os().collect(),
+        out: &mut stdout().lock(),
+        err: &mut stderr().lock(),
+    };
+    let code = match invoke(call) {
+        Invocation::Run(settings) => run(&settings, |parts| Flow { parts }),
+        Invocation::Finished(code) => code,
+    };
+    ExitCode::from(code)
+}

@@ -1,0 +1,132 @@
+//! The snapshot in use, joined with what lives longer than a snapshot: endpoint sets with their
+//! ejections and counts, and the figures of each service.
+//!
+//! Workers read it through one swap cell, once per connection, without a lock. The only way from a
+//! name to an endpoint set is [`LiveMesh::lookup`], and the only way from a set to a connection is a
+//! pick of it: what the table does not hold cannot be dialled.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use gateway_runtime::metrics::{Metrics, ServiceMetrics};
+use gateway_state::mesh::{MeshSnapshot, Rule, Target};
+use mesh_endpoints::EndpointSet;
+
+/// The cell that workers read and the reconciler writes.
+#[derive(Debug)]
+pub struct Live {
+    cell: ArcSwap<LiveMesh>,
+}
+
+/// One published state.
+#[derive(Debug)]
+pub struct LiveMesh {
+    snapshot: Arc<MeshSnapshot>,
+    /// By the table's target index.
+    routes: Vec<Arc<LiveRoute>>,
+}
+
+/// A target of the table with its endpoint set.
+#[derive(Debug)]
+pub struct LiveRoute {
+    target: Arc<Target>,
+    set: Arc<EndpointSet>,
+    figures: OnceLock<Arc<ServiceMetrics>>,
+}
+
+/// What a name leads to.
+#[derive(Clone, Copy, Debug)]
+pub struct Matched<'a> {
+    /// The name as the table has it; of a wildcard with its `*.`.
+    pub name: &'a Arc<str>,
+    /// The rule that put it there.
+    pub rule: Rule,
+    /// Where it leads.
+    pub route: &'a Arc<LiveRoute>,
+}
+
+impl Live {
+    /// A cell with its first state.
+    #[must_use]
+    pub fn new(first: LiveMesh) -> Self {
+        Self { cell: ArcSwap::from_pointee(first) }
+    }
+
+    /// The state in use, for the length of one decision.
+    pub fn load(&self) -> Guard<Arc<LiveMesh>> {
+        self.cell.load()
+    }
+
+    /// The state in use, to keep.
+    #[must_use]
+    pub fn current(&self) -> Arc<LiveMesh> {
+        self.cell.load_full()
+    }
+
+    pub(crate) fn publish(&self, next: LiveMesh) {
+        self.cell.store(Arc::new(next));
+    }
+}
+
+impl LiveMesh {
+    pub(crate) fn new(snapshot: Arc<MeshSnapshot>, routes: Vec<Arc<LiveRoute>>) -> Self {
+        Self { snapshot, routes }
+    }
+
+    /// What this state was made from.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<MeshSnapshot> {
+        &self.snapshot
+    }
+
+    /// All routes, in the order of the table's targets.
+    #[must_use]
+    pub fn routes(&self) -> &[Arc<LiveRoute>] {
+        &self.routes
+    }
+
+    /// The route of a lower-cased name.
+    #[must_use]
+    pub fn lookup(&self, sni: &str) -> Option<Matched<'_>> {
+        let found = self.snapshot.table.lookup(sni)?;
+        let route = self.routes.get(found.index)?;
+        Some(Matched { name: found.name, rule: found.rule, route })
+    }
+}
+
+impl LiveRoute {
+    pub(crate) fn new(target: Arc<Target>, set: Arc<EndpointSet>) -> Self {
+        Self { target, set, figures: OnceLock::new() }
+    }
+
+    /// The same endpoint set and figures under the target's new version.
+    pub(crate) fn with_target(&self, target: Arc<Target>) -> Self {
+        let figures =
+            if self.target.service == target.service { self.figures.clone() } else { OnceLock::new() };
+        Self { target, set: Arc::clone(&self.set), figures }
+    }
+
+    /// The documents' view of it.
+    #[must_use]
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// Its endpoints, as they are now.
+    #[must_use]
+    pub fn set(&self) -> &Arc<EndpointSet> {
+        &self.set
+    }
+
+    /// The figures of its service; made on first use, because most of many services are idle.
+    pub fn figures(&self, metrics: &Metrics) -> &Arc<ServiceMetrics> {
+        self.figures.get_or_init(|| metrics.service(&self.target.service))
+    }
+
+    /// Time for connecting: the resolver's, or the process's.
+    #[must_use]
+    pub fn connect_timeout(&self, default: Duration) -> Duration {
+        self.target.connect_timeout.unwrap_or(default)
+    }
+}

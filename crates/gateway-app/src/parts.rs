@@ -1,0 +1,137 @@
+//! What the role's flow works with: one shared value per process, read by all workers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gateway_runtime::budget::Budget;
+use gateway_runtime::listener::{Bound, Pause};
+use gateway_runtime::metrics::{Metrics, ServiceMetrics};
+use gateway_runtime::record::ConnRecord;
+use gateway_runtime::registry::RecordSink;
+use gateway_runtime::telemetry::LineLimiter;
+use mesh_endpoints::{EjectionNotice, Refused};
+use mesh_forward::tcp::dial::{DialPlan, OwnAddresses};
+use mesh_forward::tcp::socket::Keepalive;
+use mesh_forward::tcp::{DialError, RelayConfig};
+
+use crate::live::{Live, LiveRoute};
+
+/// Shared parts of a gateway.
+#[derive(Debug)]
+pub struct Parts {
+    /// The state in use.
+    pub live: Arc<Live>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How connections are relayed.
+    pub relay: Arc<RelayConfig>,
+    /// Bounds of a hello.
+    pub hello_limits: sni_peek::Limits,
+    /// Time for a whole hello, from the accept.
+    pub hello_timeout: Duration,
+    /// Memory of all hellos that wait for something.
+    pub hello_memory: Arc<Budget>,
+    /// Time for connecting where the documents name none.
+    pub connect_timeout: Duration,
+    /// Keepalive towards gateways of other datacenters and partitions.
+    pub remote_keepalive: Option<Keepalive>,
+    /// Where this gateway itself is.
+    pub own: Arc<OwnAddresses>,
+    /// Keeps a repeated line from filling the log.
+    pub lines: LineLimiter,
+}
+
+impl Parts {
+    /// How the endpoints of a route are dialled.
+    #[must_use]
+    pub fn dial_plan(&self, route: &LiveRoute) -> DialPlan {
+        DialPlan {
+            budget: route.connect_timeout(self.connect_timeout),
+            keepalive: self.remote_keepalive.filter(|_| route.target().remote),
+            own: Arc::clone(&self.own),
+        }
+    }
+
+    /// Accepting has paused.
+    pub fn accept_paused(&self, pause: &Pause<'_>) {
+        self.metrics.accept_paused.with(pause.cause.as_str()).inc();
+        let error = pause.error.map(|errno| errno.to_string());
+        self.say(&format!("paused:{}:{}", pause.listener, pause.cause.as_str()), |suppressed| {
+            tracing::warn!(
+                listener = pause.listener,
+                cause = pause.cause.as_str(),
+                error,
+                suppressed,
+                "accepting pauses; open connections go on. Raise the limit of open files, or max_connections"
+            );
+        });
+    }
+
+    /// An endpoint is left out for a while.
+    pub fn ejected(&self, route: &LiveRoute, notice: &EjectionNotice) {
+        route.figures(&self.metrics).ejected();
+        let service = &*route.target().service;
+        self.say(&format!("ejected:{}:{}", service, notice.address), |suppressed| {
+            tracing::warn!(
+                service,
+                endpoint = %notice.address,
+                seconds = notice.duration.as_secs(),
+                suppressed,
+                "endpoint is left out: its connects failed in a row"
+            );
+        });
+    }
+
+    /// A connection could not be dialled for a reason that an operator should hear of.
+    pub fn dial_failed(&self, route: &LiveRoute, error: &DialError) {
+        let service = &*route.target().service;
+        match error {
+            DialError::Loop(address) => self.say(&format!("loop:{address}"), |suppressed| {
+                tracing::error!(
+                    service,
+                    endpoint = %address,
+                    suppressed,
+                    "refused to dial this gateway itself: correct the endpoint of the service"
+                );
+            }),
+            DialError::NoEndpoint(refused @ (Refused::Connections { .. } | Refused::Pending { .. })) => {
+                self.say(&format!("limit:{service}"), |suppressed| {
+                    tracing::warn!(service, suppressed, "connection refused: {refused}");
+                });
+            }
+            DialError::NoSocket(errno) => self.say("no-socket", |suppressed| {
+                tracing::warn!(%errno, suppressed, "no socket for an endpoint: raise the limit of open files");
+            }),
+            _ => {}
+        }
+    }
+
+    fn say(&self, key: &str, line: impl FnOnce(u64)) {
+        if let Some(suppressed) = self.lines.allow(key, Instant::now()) {
+            line(suppressed);
+        }
+    }
+}
+
+/// Writes the record of each connection into metrics and access log.
+#[derive(Debug)]
+pub struct Recorder {
+    /// Figures of connections whose name led nowhere.
+    pub nowhere: Arc<ServiceMetrics>,
+    /// The access log.
+    pub access_log: Arc<gateway_runtime::access_log::AccessLog>,
+}
+
+impl RecordSink for Recorder {
+    fn finished(&self, record: &ConnRecord<'_>, service: Option<&ServiceMetrics>) {
+        service.unwrap_or(&self.nowhere).finished(record);
+        self.access_log.write(record);
+    }
+}
+
+/// The addresses at which dialling would reach this gateway itself: where it listens, and where it
+/// is advertised if that is an address and not a name.
+pub(crate) fn own_addresses(bound: &[Bound], advertised: Option<&str>) -> OwnAddresses {
+    let advertised = advertised.and_then(|text| text.parse().ok());
+    OwnAddresses { addresses: bound.iter().map(Bound::local_addr).chain(advertised).collect() }
+}

@@ -1,0 +1,160 @@
+//! From a new snapshot to what workers use: endpoint sets that keep their state, names that are
+//! resolved, one publication.
+//!
+//! Runs on the control thread. A target that did not change keeps its route as it is; one that
+//! changed keeps its endpoint set, so that ejections and counts survive; connections keep what they
+//! started with.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use gateway_state::mesh::{Host, MeshSnapshot, Target, TargetEndpoint};
+use mesh_endpoints::{Endpoint, EndpointSet, SetPolicy};
+use mesh_forward::dns::{NameWatch, Names};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::live::{Live, LiveMesh, LiveRoute};
+
+/// Turns snapshots into published states.
+#[derive(Debug)]
+pub struct Reconciler {
+    names: Names,
+    /// Ejection, and the limits of sets whose documents name none.
+    defaults: SetPolicy,
+    watched: HashMap<Arc<str>, Watched>,
+    answers: Arc<Notify>,
+}
+
+/// A host name that some target uses.
+#[derive(Debug)]
+struct Watched {
+    name: NameWatch,
+    follower: JoinHandle<()>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+impl Reconciler {
+    /// A reconciler that resolves with `names`.
+    #[must_use]
+    pub fn new(names: Names, defaults: SetPolicy) -> Self {
+        Self { names, defaults, watched: HashMap::new(), answers: Arc::default() }
+    }
+
+    /// The first state. Call it within the control thread's runtime.
+    pub fn first(&mut self, snapshot: Arc<MeshSnapshot>) -> LiveMesh {
+        self.build(snapshot, &[])
+    }
+
+    /// Publishes the state that follows from `snapshot`.
+    pub fn apply(&mut self, live: &Live, snapshot: Arc<MeshSnapshot>) {
+        let before = live.current();
+        let next = self.build(snapshot, before.routes());
+        live.publish(next);
+    }
+
+    /// Waits until an answer for some name has changed; then call [`resolved`](Self::resolved).
+    pub async fn names_changed(&self) {
+        self.answers.notified().await;
+    }
+
+    /// Brings the endpoint sets that use names up to date.
+    pub fn resolved(&self, live: &Live) {
+        for route in live.current().routes().iter().filter(|route| uses_names(route.target())) {
+            route.set().update(self.policy(route.target()), self.endpoints(route.target()));
+        }
+    }
+
+    fn build(&mut self, snapshot: Arc<MeshSnapshot>, before: &[Arc<LiveRoute>]) -> LiveMesh {
+        self.follow_names(&snapshot);
+        let targets = snapshot.table.targets();
+        // Most of the table stands where it stood; only if not, it is searched by id.
+        let mut by_id = None;
+        let mut known = |index: usize, target: &Arc<Target>| {
+            if let Some(route) = before.get(index).filter(|route| route.target().id == target.id) {
+                return Some(route);
+            }
+            let by_id = by_id.get_or_insert_with(|| {
+                before.iter().map(|route| (&*route.target().id, route)).collect::<HashMap<_, _>>()
+            });
+            by_id.get(&*target.id).copied()
+        };
+        let routes = targets.iter().enumerate().map(|(index, target)| match known(index, target) {
+            Some(route) if Arc::ptr_eq(route.target(), target) => Arc::clone(route),
+            Some(route) => {
+                route.set().update(self.policy(target), self.endpoints(target));
+                Arc::new(route.with_target(Arc::clone(target)))
+            }
+            None => {
+                let set = EndpointSet::new(self.policy(target), self.endpoints(target));
+                Arc::new(LiveRoute::new(Arc::clone(target), set))
+            }
+        });
+        let routes = routes.collect();
+        LiveMesh::new(snapshot, routes)
+    }
+
+    /// Watches exactly the names that the snapshot uses.
+    fn follow_names(&mut self, snapshot: &MeshSnapshot) {
+        let endpoints = snapshot.table.targets().iter().flat_map(|target| &target.endpoints);
+        let wanted: HashSet<&Arc<str>> = endpoints.filter_map(host_name).collect();
+        self.watched.retain(|host, _| wanted.contains(host));
+        for host in wanted {
+            if self.watched.contains_key(host) {
+                continue;
+            }
+            let (mut changes, answers) = (self.names.watch(host), Arc::clone(&self.answers));
+            let follower = tokio::spawn(async move {
+                loop {
+                    changes.changed().await;
+                    answers.notify_one();
+                }
+            });
+            self.watched.insert(Arc::clone(host), Watched { name: self.names.watch(host), follower });
+        }
+    }
+
+    fn policy(&self, target: &Target) -> SetPolicy {
+        let mut policy = target.policy.clone();
+        policy.ejection = self.defaults.ejection.clone();
+        policy.panic_threshold = self.defaults.panic_threshold;
+        policy.limits.max_connections = policy.limits.max_connections.or(self.defaults.limits.max_connections);
+        policy.limits.max_pending = policy.limits.max_pending.or(self.defaults.limits.max_pending);
+        policy
+    }
+
+    /// A name counts once for each of its addresses.
+    fn endpoints(&self, target: &Target) -> Vec<Endpoint> {
+        target.endpoints.iter().flat_map(|endpoint| {
+            let addresses: Vec<IpAddr> = match &endpoint.host {
+                Host::Ip(ip) => vec![*ip],
+                Host::Name(name) => {
+                    self.watched.get(name).map(|watched| watched.name.current().to_vec()).unwrap_or_default()
+                }
+            };
+            addresses.into_iter().map(|ip| Endpoint {
+                address: SocketAddr::new(ip, endpoint.port),
+                weight: endpoint.weight,
+                healthy: endpoint.healthy,
+                label: Some(Arc::clone(&endpoint.label)),
+            })
+        }).collect()
+    }
+}
+
+fn uses_names(target: &Target) -> bool {
+    target.endpoints.iter().any(|endpoint| host_name(endpoint).is_some())
+}
+
+fn host_name(endpoint: &TargetEndpoint) -> Option<&Arc<str>> {
+    match &endpoint.host {
+        Host::Name(name) => Some(name),
+        Host::Ip(_) => None,
+    }
+}

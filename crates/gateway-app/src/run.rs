@@ -1,0 +1,351 @@
+//! A mesh gateway's process from its settings to its exit code.
+//!
+//! This thread is the control thread: it reads files, resolves names, answers the admin endpoint,
+//! sweeps connections and waits for signals. Traffic runs on the workers.
+//!
+//! Order of the start: settings and files first, so that their mistakes end the process before a
+//! socket is opened; then addresses, bound but not listening; then the listeners, which is when the
+//! gateway is ready.
+
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_runtime::access_log::{AccessLog, AccessLogConfig};
+use gateway_runtime::admin::{Admin, AdminDeps, AdminToken};
+use gateway_runtime::budget::Budget;
+use gateway_runtime::drain::Drain;
+use gateway_runtime::listener::{AcceptConfig, Bound, Handler};
+use gateway_runtime::metrics::{Metrics, NONE};
+use gateway_runtime::process::{self, Signal, Signals, exit};
+use gateway_runtime::ready::Ready;
+use gateway_runtime::reason::Reason;
+use gateway_runtime::registry::{Registry, SweepLimits};
+use gateway_runtime::telemetry::{LineLimiter, LogControl, start_logging};
+use gateway_runtime::worker::Workers;
+use gateway_state::mesh::MeshSnapshot;
+use gateway_state::{FileSource, Loaded, Reader, SourceHandle};
+use mesh_endpoints::{Limits as SetLimits, SetPolicy};
+use mesh_forward::dns::{Names, NamesConfig};
+use mesh_forward::tcp::socket::Keepalive;
+use mesh_forward::tcp::{PipeConfig, Pipes, RelayConfig};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::catalog::source_config;
+use crate::figures;
+use crate::live::Live;
+use crate::pages::MeshPages;
+use crate::parts::{Parts, Recorder, own_addresses};
+use crate::reconcile::Reconciler;
+use crate::settings::Settings;
+
+/// Runs a gateway until it is told to end. Returns its exit code.
+///
+/// `flow` makes the role's handler of connections from the shared parts.
+#[must_use]
+pub fn run<H: Handler>(settings: &Settings, flow: impl FnOnce(Arc<Parts>) -> H) -> u8 {
+    let log = match start_logging(&settings.log_level, settings.log_format) {
+        Ok(log) => log,
+        Err(error) => {
+            report_without_log(&error.to_string());
+            return exit::BAD_SETTINGS;
+        }
+    };
+    process::log_panics();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(gateway(settings, log, flow)),
+        Err(error) => Err(Failure::Internal(format!("cannot start the control thread: {error}"))),
+    };
+    match outcome {
+        Ok(()) => exit::CLEAN,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// For the one failure that comes before there is a log.
+#[expect(clippy::print_stderr, reason = "there is no log yet")]
+fn report_without_log(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Why the process ends before it was told to.
+enum Failure {
+    /// Own files are wrong; the lines are said one by one.
+    Files(Vec<String>),
+    /// An address of its own is not to be had.
+    Address(String),
+    /// A fault of the process or its system.
+    Internal(String),
+}
+
+impl Failure {
+    fn report(self) -> u8 {
+        match self {
+            Self::Files(lines) => {
+                for line in &lines {
+                    tracing::error!("{line}");
+                }
+                exit::BAD_SETTINGS
+            }
+            Self::Address(line) => {
+                tracing::error!("{line}");
+                exit::ADDRESS_IN_USE
+            }
+            Self::Internal(line) => {
+                tracing::error!("{line}");
+                exit::INTERNAL
+            }
+        }
+    }
+}
+
+async fn gateway<H: Handler>(
+    settings: &Settings,
+    log: LogControl,
+    flow: impl FnOnce(Arc<Parts>) -> H,
+) -> Result<(), Failure> {
+    let Loaded { source, reader, .. } = load(settings)?;
+    let handle = source.handle();
+    let descriptors = process::raise_fd_limit();
+    let connections = settings.limits.connections(descriptors.soft);
+    let metrics = Arc::new(Metrics::new(settings.limits.services_in_metrics));
+    metrics.set_build_info(env!("CARGO_PKG_VERSION"), settings.role.program());
+    let token = settings.admin_token_file.as_deref().map(read_token).transpose()?;
+    let access_log = Arc::new(open_access_log(settings, &metrics)?);
+    let mut signals = Signals::listen().map_err(|error| Failure::Internal(error.to_string()))?;
+
+    let workers = NonZeroUsize::new(settings.workers).unwrap_or(NonZeroUsize::MIN);
+    let workers = Workers::start(workers)
+        .map_err(|error| Failure::Internal(format!("cannot start the workers: {error}")))?;
+    let bound = bind(settings)?;
+    let admin = Admin::bind(settings.admin_bind).map_err(|error| {
+        Failure::Address(format!(
+            "admin endpoint: cannot bind {}: {error}; choose another with --admin-bind",
+            settings.admin_bind
+        ))
+    })?;
+
+    let names = Names::new(names_config(settings));
+    let lookups = Arc::clone(names.counters());
+    let mut reconciler = Reconciler::new(names, set_policy(settings));
+    let live = Arc::new(Live::new(reconciler.first(reader.current())));
+    let parts = Arc::new(Parts {
+        live: Arc::clone(&live),
+        metrics: Arc::clone(&metrics),
+        relay: Arc::new(relay_config(settings)),
+        hello_limits: sni_peek::Limits { max_bytes: settings.limits.hello_bytes },
+        hello_timeout: settings.timers.hello,
+        hello_memory: Budget::new(settings.limits.hello_memory),
+        connect_timeout: settings.timers.connect,
+        remote_keepalive: remote_keepalive(settings),
+        own: Arc::new(own_addresses(&bound, settings.wan_address.as_deref())),
+        lines: LineLimiter::new(QUIET, 1_024, metrics.log_suppressed.clone()),
+    });
+    let recorder = Recorder { nowhere: metrics.service(NONE), access_log: Arc::clone(&access_log) };
+    let registry = Arc::new(Registry::new(workers.count(), Box::new(recorder)));
+
+    figures::refresh(&parts, &registry, &lookups, &handle);
+    let (drain, watch) = Drain::new();
+    let ready = Ready::new(&["listeners"]);
+    ready.follow(watch.clone());
+    tracing::info!(address = %admin.local_addr(), "admin endpoint");
+    let pages = Arc::new(MeshPages::new(settings, &parts, &registry, reader.clone()));
+    let deps = AdminDeps { ready: ready.clone(), metrics: Arc::clone(&metrics), pages, log, token };
+    let control = Control { parts: &parts, registry: &registry, settings, handle: &handle, reader, reconciler };
+    let (stop_admin, admin_stopped) = oneshot::channel::<()>();
+    let admin = tokio::spawn(admin.serve(deps, async move { drop(admin_stopped.await) }));
+
+    let handler = Arc::new(flow(Arc::clone(&parts)));
+    let accept = AcceptConfig { max_connections: connections, backoff: settings.timers.accept_backoff };
+    for listener in bound {
+        let (name, address) = (listener.name().to_owned(), listener.local_addr());
+        let served = listener.serve(&workers, &registry, &handler, &watch, accept);
+        served.map_err(|error| Failure::Address(error.to_string()))?;
+        tracing::info!(listener = name, %address, "listening");
+    }
+    ready.set("listeners", Ok(()));
+
+    let (stop_source, source_stopped) = oneshot::channel::<()>();
+    let source = tokio::spawn(source.run(async move { drop(source_stopped.await) }));
+    control.until_told(&mut signals, &access_log).await;
+    let cut = end(settings, &drain, &registry, &mut signals).await;
+    tracing::info!(cut, "ended");
+    drop(workers);
+    // Whoever reads a page now gets it; whoever comes later is refused.
+    let _gone = (stop_admin.send(()), stop_source.send(()));
+    drop(tokio::time::timeout(LAST_WORDS, async { drop((admin.await, source.await)) }).await);
+    access_log.flush(LAST_WORDS);
+    Ok(())
+}
+
+/// A line of the same kind and cause is said once in this time.
+const QUIET: Duration = Duration::from_secs(10);
+/// For what remains to be written at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the control thread does while traffic flows.
+struct Control<'a> {
+    parts: &'a Arc<Parts>,
+    registry: &'a Registry,
+    settings: &'a Settings,
+    handle: &'a SourceHandle,
+    reader: Reader<MeshSnapshot>,
+    reconciler: Reconciler,
+}
+
+impl Control<'_> {
+    /// Follows the catalog, names and limits until the first signal to end.
+    async fn until_told(mut self, signals: &mut Signals, access_log: &AccessLog) {
+        let timers = &self.settings.timers;
+        let limits = SweepLimits { idle: timers.idle, age: timers.max_age };
+        let mut sweep = tokio::time::interval(timers.sweep);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut following = true;
+        loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::Reload => {
+                        tracing::info!("told to read files again");
+                        self.handle.reload();
+                        access_log.reopen();
+                    }
+                    Signal::Drain | Signal::Now => break,
+                },
+                snapshot = self.reader.changed(), if following => if let Some(snapshot) = snapshot {
+                    self.apply(snapshot);
+                } else {
+                    following = false;
+                    tracing::error!("the catalog is no longer followed; what is in use stays. Please report this");
+                },
+                () = self.reconciler.names_changed() => self.reconciler.resolved(&self.parts.live),
+                _ = sweep.tick() => self.sweep(limits),
+            }
+        }
+    }
+
+    fn apply(&mut self, snapshot: Arc<MeshSnapshot>) {
+        self.reconciler.apply(&self.parts.live, snapshot);
+        let live = self.parts.live.load();
+        let services: HashSet<&str> = live.routes().iter().map(|route| &*route.target().service).collect();
+        self.parts.metrics.forget_services(|service| service == NONE || services.contains(service));
+    }
+
+    fn sweep(&self, limits: SweepLimits) {
+        self.registry.sweep(limits);
+        for (line, suppressed) in self.parts.lines.take_expired(std::time::Instant::now()) {
+            tracing::info!(line = &*line, suppressed, "lines like this were left out of the log");
+        }
+    }
+}
+
+/// Drains: refuses new connections, waits for the open ones, cuts what is left. Returns how many.
+async fn end(settings: &Settings, drain: &Drain, registry: &Registry, signals: &mut Signals) -> usize {
+    let deadline = Instant::now() + settings.drain_time;
+    drain.start(deadline);
+    tracing::info!(
+        open = registry.open(),
+        seconds = settings.drain_time.as_secs_f64(),
+        "draining: no new connections; a second signal ends at once"
+    );
+    let emptied = async {
+        while registry.open() > 0 {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::select! {
+        () = emptied => return 0,
+        () = tokio::time::sleep_until(deadline) => {}
+        () = told_again(signals) => {}
+    }
+    let cut = registry.cut_all(Reason::DrainCut);
+    let gone = async {
+        while registry.open() > 0 {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    drop(tokio::time::timeout(LAST_WORDS, gone).await);
+    cut
+}
+
+/// How often the number of open connections is looked at while draining.
+const POLL: Duration = Duration::from_millis(20);
+
+async fn told_again(signals: &mut Signals) {
+    while signals.next().await != Signal::Now {}
+}
+
+fn load(settings: &Settings) -> Result<Loaded, Failure> {
+    let loaded = FileSource::load(&settings.catalog, &source_config(settings)).map_err(|problems| {
+        Failure::Files(problems.problems.iter().map(ToString::to_string).collect())
+    })?;
+    for warning in &loaded.reader.current().warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded)
+}
+
+fn bind(settings: &Settings) -> Result<Vec<Bound>, Failure> {
+    let bind = |(name, address): &(String, _)| {
+        Bound::bind(name, *address).map_err(|error| Failure::Address(error.to_string()))
+    };
+    settings.listen.iter().map(bind).collect()
+}
+
+fn relay_config(settings: &Settings) -> RelayConfig {
+    let limits = &settings.limits;
+    RelayConfig {
+        pipes: Pipes::new(PipeConfig {
+            size: limits.pipe_size,
+            memory: limits.pipe_memory,
+            spare: limits.pipe_spare,
+        }),
+        closing_tick: settings.timers.closing_tick,
+        ..RelayConfig::default()
+    }
+}
+
+fn remote_keepalive(settings: &Settings) -> Option<Keepalive> {
+    let timers = &settings.timers;
+    (!timers.remote_keepalive.is_zero()).then(|| Keepalive {
+        idle: Some(timers.remote_keepalive),
+        interval: Some(timers.remote_keepalive_interval),
+        probes: Some(settings.limits.remote_keepalive_probes),
+    })
+}
+
+/// What the settings add to every endpoint set.
+fn set_policy(settings: &Settings) -> SetPolicy {
+    let bound = |limit: u32| (limit > 0).then_some(limit);
+    SetPolicy {
+        ejection: settings.ejection.clone(),
+        panic_threshold: settings.panic_threshold,
+        limits: SetLimits {
+            max_connections: bound(settings.limits.connections_per_service),
+            max_pending: bound(settings.limits.pending_per_service),
+        },
+        ..SetPolicy::default()
+    }
+}
+
+fn names_config(settings: &Settings) -> NamesConfig {
+    NamesConfig { refresh: settings.timers.dns_refresh, max_names: settings.limits.names, ..NamesConfig::default() }
+}
+
+fn read_token(file: &Path) -> Result<AdminToken, Failure> {
+    AdminToken::from_file(file).map_err(|error| Failure::Files(vec![error.to_string()]))
+}
+
+fn open_access_log(settings: &Settings, metrics: &Metrics) -> Result<AccessLog, Failure> {
+    let config = AccessLogConfig {
+        mode: settings.access_log,
+        format: settings.log_format,
+        file: settings.access_log_file.clone(),
+        per_second: settings.limits.access_log_per_second,
+        ..AccessLogConfig::default()
+    };
+    AccessLog::open_with(&config, metrics).map_err(|error| Failure::Files(vec![error.to_string()]))
+}
