@@ -160,9 +160,8 @@ fn of_two_that_bind_at_once_only_one_listens() {
     let first = Bound::bind("first", SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let second = Bound::bind("second", first.local_addr());
     let config = AcceptConfig { max_connections: 10, backoff: LONG };
-    let serve = |bound: Bound, s: &Server| {
-        bound.serve(&s.workers, &s.registry, &s.handler, &s.drain.watch(), config)
-    };
+    let serve =
+        |bound: Bound, s: &Server| bound.serve(&s.workers, &s.registry, &s.handler, &s.drain.watch(), config);
     serve(first, &one).unwrap();
     let refused = second.and_then(|second| serve(second, &two)).unwrap_err().to_string();
     assert!(refused.contains("another process has this port"), "{refused}");
