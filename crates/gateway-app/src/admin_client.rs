@@ -2,10 +2,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An answer is a page for people and probes; anything longer is not one of ours.
-const MOST_BYTES: u64 = 64 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
 /// What the admin endpoint answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(crate) enum AskError {
     Strange { address: SocketAddr },
 }
 
-/// Asks for `path` (which must be a plain one, with its query) and waits at most `patience` for
-/// each step.
+/// Asks for `path` (which must be a plain one, with its query). Connecting may take `patience`, and
+/// the answer again as long, however slowly it comes.
 pub(crate) fn ask(admin: SocketAddr, path: &str, patience: Duration) -> Result<Answer, AskError> {
     let address = reachable(admin);
     let stream = TcpStream::connect_timeout(&address, patience)
@@ -45,13 +45,28 @@ fn exchange(
     path: &str,
     patience: Duration,
 ) -> io::Result<Vec<u8>> {
-    stream.set_read_timeout(Some(patience))?;
+    let deadline = Instant::now() + patience;
     stream.set_write_timeout(Some(patience))?;
     // HTTP/1.0: the answer is not chunked and ends with the connection.
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
     let mut bytes = Vec::new();
-    stream.take(MOST_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let mut chunk = [0; 16 * 1024];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the answer takes too long"));
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut chunk) {
+            Ok(0) => return Ok(bytes),
+            Ok(length) => bytes.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.len() > MOST_BYTES {
+            return Err(io::Error::other("the answer is too long"));
+        }
+    }
 }
 
 fn parse(bytes: &[u8]) -> Option<Answer> {
@@ -132,6 +147,36 @@ mod tests {
         assert!(matches!(ask(other.address, "/", PATIENCE), Err(AskError::Strange { .. })));
         let nobody = ask(closed_port(), "/", PATIENCE).unwrap_err();
         assert!(nobody.to_string().contains("is it running"), "{nobody}");
+    }
+
+    #[test]
+    fn an_answer_that_drips_does_not_hold_the_asker() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let drip = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // Ends when the asker has gone away.
+            while stream.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let error = ask(address, "/ready", Duration::from_millis(200)).unwrap_err();
+        assert!(matches!(error, AskError::Broken { .. }), "{error}");
+        drip.join().unwrap();
+    }
+
+    #[test]
+    fn an_answer_without_end_is_refused() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let flood = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let block = vec![b'x'; 1 << 20];
+            while stream.write_all(&block).is_ok() {}
+        });
+        let error = ask(address, "/", PATIENCE).unwrap_err();
+        assert!(error.to_string().contains("too long"), "{error}");
+        flood.join().unwrap();
     }
 
     #[test]

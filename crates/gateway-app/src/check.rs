@@ -63,3 +63,45 @@ fn summary(snapshot: &MeshSnapshot) -> String {
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Catalog, printed};
+
+    fn checked(catalog: &Catalog) -> (bool, Vec<String>) {
+        let (good, text) = printed(|out| check(&catalog.settings(&[]), &[], out));
+        let folder = format!("{}", catalog.path().display());
+        (good, text.replace(&folder, "catalog").lines().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn a_good_catalog_is_summed_up() {
+        let (good, lines) = checked(&Catalog::example());
+        let last = "catalog: good: 4 names, 1 service, 1 gateway of other datacenters, 0 warnings";
+        assert!(good);
+        assert_eq!(lines.last().map(String::as_str), Some(last), "{lines:?}");
+    }
+
+    #[test]
+    fn all_problems_of_all_files_are_printed() {
+        let catalog = Catalog::with("[[Instance]]\nServce = \"web\"\n");
+        std::fs::write(catalog.path().join("other.toml"), "[[Route]]\nSNI = 3\nTo = []\n").unwrap();
+        let (good, lines) = checked(&catalog);
+        assert!(!good);
+        let wanted = "error: catalog/more.toml:2: Instance[0].Servce:";
+        assert!(lines.iter().any(|line| line.starts_with(wanted) && line.contains("Service")), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("error: catalog/other.toml:2: ")), "{lines:#?}");
+        assert!(lines.last().is_some_and(|last| last.starts_with("catalog: not usable: ")), "{lines:#?}");
+    }
+
+    #[test]
+    fn several_catalogs_are_checked_each_on_its_own() {
+        let (one, two) = (Catalog::example(), Catalog::example());
+        let (good, text) =
+            printed(|out| check(&one.settings(&[]), &[one.path(), two.path(), "/nowhere".into()], out));
+        assert!(!good);
+        assert_eq!(text.matches(": good: ").count(), 2, "{text}");
+        assert!(text.contains("error: /nowhere"), "{text}");
+    }
+}

@@ -11,7 +11,7 @@ use gateway_state::mesh::MeshSnapshot;
 use crate::admin_client::ask;
 use crate::catalog;
 use crate::settings::Settings;
-pub use model::{ExplainedEndpoint, Explanation, Refusal, Routed};
+pub use model::{ExplainedEndpoint, Explanation, Part, Refusal, Routed, Sourced};
 
 mod compute;
 mod diagnose;

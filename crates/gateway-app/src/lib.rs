@@ -26,3 +26,9 @@ pub mod reasons;
 pub mod reconcile;
 pub mod run;
 pub mod settings;
+#[cfg(test)]
+mod testing;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -15,10 +15,15 @@ use crate::settings::Settings;
 const MOST: usize = 64;
 const AT_A_TIME: usize = 16;
 
-/// A connection that a test may pretend.
+/// The addresses of a host name, or why there are none.
+type Resolve = dyn Fn(&str) -> Result<Vec<IpAddr>, String> + Sync;
+/// Whether an address takes connections.
+type Connect = dyn Fn(SocketAddr) -> io::Result<()> + Sync;
+
+/// What a test pretends.
 pub(super) struct Network {
-    pub(super) resolve: Box<dyn Fn(&str) -> Result<Vec<IpAddr>, String> + Sync>,
-    pub(super) connect: Box<dyn Fn(SocketAddr) -> io::Result<()> + Sync>,
+    pub(super) resolve: Box<Resolve>,
+    pub(super) connect: Box<Connect>,
 }
 
 impl Network {

@@ -69,9 +69,9 @@ fn routed(settings: &Settings, found: &Matched<'_>) -> Routed {
     let policy = &target.policy;
     let documents = || format!("service-defaults {}", settings.service);
     let limit = |own: Option<u32>, key: &'static str, default: u32| match own {
-        Some(limit) => Sourced { value: limit.to_string(), from: documents() },
-        None if default > 0 => Sourced { value: default.to_string(), from: origin(settings, key) },
-        None => Sourced { value: "none".to_owned(), from: origin(settings, key) },
+        Some(limit) => Sourced::new(limit.to_string(), documents()),
+        None if default > 0 => Sourced::new(default.to_string(), origin(settings, key)),
+        None => Sourced::new("none", origin(settings, key)),
     };
     let limits = &settings.limits;
     Routed {
@@ -85,14 +85,8 @@ fn routed(settings: &Settings, found: &Matched<'_>) -> Routed {
             Balancer::LeastRequest { choice_count } => format!("least busy of {}", choice_count.max(2)),
         },
         connect_timeout: match target.connect_timeout {
-            Some(timeout) => Sourced {
-                value: show_duration(timeout),
-                from: format!("service-resolver {}", target.service),
-            },
-            None => Sourced {
-                value: show_duration(settings.timers.connect),
-                from: origin(settings, "timers.connect"),
-            },
+            Some(own) => Sourced::new(show_duration(own), format!("service-resolver {}", target.service)),
+            None => Sourced::new(show_duration(settings.timers.connect), origin(settings, "timers.connect")),
         },
         max_connections: limit(
             policy.limits.max_connections,

@@ -71,6 +71,12 @@ pub struct Sourced {
     pub from: String,
 }
 
+impl Sourced {
+    pub(super) fn new(value: impl Into<String>, from: impl Into<String>) -> Self {
+        Self { value: value.into(), from: from.into() }
+    }
+}
+
 /// One endpoint, as the documents have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExplainedEndpoint {

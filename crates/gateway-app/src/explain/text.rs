@@ -13,7 +13,7 @@ pub(super) fn write(explanation: &Explanation, out: &mut dyn Write) -> io::Resul
         row(out, &part.part.replace('_', " "), &part.value)?;
     }
     if let Some(why) = &explanation.not_of_the_mesh {
-        row(out, "form", &format!("not a name of the mesh ({why})"))?;
+        row(out, "form", why)?;
     }
     match (&explanation.routed, &explanation.refused) {
         (Some(routed), _) => write_routed(routed, out)?,
