@@ -64,7 +64,7 @@ fn exchange(
             Err(error) => return Err(error),
         }
         if bytes.len() > MOST_BYTES {
-            return Err(io::Error::other("the answer is too long"));
+            return Err(io::Error::other("the answer is larger than any page of a gateway"));
         }
     }
 }
@@ -175,7 +175,7 @@ mod tests {
             while stream.write_all(&block).is_ok() {}
         });
         let error = ask(address, "/", PATIENCE).unwrap_err();
-        assert!(error.to_string().contains("too long"), "{error}");
+        assert!(error.to_string().contains("larger than any page"), "{error}");
         flood.join().unwrap();
     }
 

@@ -101,6 +101,7 @@ fn routed(settings: &Settings, found: &Matched<'_>) -> Routed {
         ejection: ejection(settings),
         endpoints: endpoints(settings, target),
         endpoints_total: target.endpoints.len(),
+        endpoints_healthy: target.endpoints.iter().filter(|endpoint| endpoint.healthy).count(),
         live: None,
     }
 }

@@ -57,6 +57,8 @@ pub struct Routed {
     pub endpoints: Vec<ExplainedEndpoint>,
     /// How many there are.
     pub endpoints_total: usize,
+    /// How many of them are healthy.
+    pub endpoints_healthy: usize,
     /// The row of `/endpoints` of the running gateway, if it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<serde_json::Value>,

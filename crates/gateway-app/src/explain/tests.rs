@@ -169,3 +169,14 @@ fn a_broken_catalog_explains_nothing() {
     let (good, text) = printed(|out| explain(&catalog.settings(&[]), "x", Options::default(), out));
     assert!(!good && text.contains("more.toml:1"), "{text}");
 }
+
+#[test]
+fn a_long_list_of_endpoints_is_cut_and_says_so() {
+    let to: Vec<_> = (0..1_200).map(|i| format!("\"10.{}.{}.1:443\"", i / 256, i % 256)).collect();
+    let catalog = Catalog::with(&format!("[[Route]]\nSNI = \"many.example\"\nTo = [{}]\n", to.join(",")));
+    let routed = explained(&catalog, "many.example").routed.unwrap();
+    assert_eq!((routed.endpoints.len(), routed.endpoints_total), (1_000, 1_200));
+    let settings = catalog.settings(&[]);
+    let (_, text) = printed(|out| explain(&settings, "many.example", Options::default(), out));
+    assert!(text.contains("endpoints: 1200, healthy 1200") && text.contains("… and 200 more"), "{text}");
+}

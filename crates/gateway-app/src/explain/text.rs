@@ -32,8 +32,7 @@ fn write_routed(routed: &Routed, out: &mut dyn Write) -> io::Result<()> {
     sourced(out, "max connections", &routed.max_connections)?;
     sourced(out, "max pending", &routed.max_pending)?;
     row(out, "ejection", &routed.ejection)?;
-    let healthy = routed.endpoints.iter().filter(|endpoint| endpoint.healthy).count();
-    writeln!(out, "endpoints: {}, healthy {healthy}", routed.endpoints_total)?;
+    writeln!(out, "endpoints: {}, healthy {}", routed.endpoints_total, routed.endpoints_healthy)?;
     for endpoint in &routed.endpoints {
         let used = if endpoint.used { "used    " } else { "not used" };
         writeln!(

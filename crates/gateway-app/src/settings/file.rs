@@ -1,7 +1,7 @@
 //! Settings from a TOML file, each value with its line.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -44,10 +44,13 @@ fn text(path: &Path) -> Result<String, String> {
     if status.is_dir() {
         return Err("this is a folder; --config takes a file, --catalog takes folders".to_owned());
     }
-    if status.len() > MOST_BYTES {
-        return Err(format!("{} bytes are too many for a settings file", status.len()));
+    let mut bytes = Vec::new();
+    // Bounded while reading: a device or a growing file does not tell its length.
+    let file = fs::File::open(path).map_err(cannot)?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(format!("more than {MOST_BYTES} bytes are too many for a settings file"));
     }
-    let bytes = fs::read(path).map_err(cannot)?;
     String::from_utf8(bytes)
         .map_err(|error| format!("not UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
 }

@@ -377,6 +377,7 @@ fn a_file_that_cannot_be_read_says_why() {
     assert!(syntax.contains("syntax:2: ") && syntax.contains("syntax:3: "), "{syntax}");
     std::fs::write(folder.path().join("large"), vec![b'#'; (1 << 20) + 1]).unwrap();
     assert!(load("large").contains("too many"));
+    assert!(load("/dev/zero").contains("too many"), "a device has no length");
 }
 
 #[test]
