@@ -14,7 +14,10 @@ use crate::{
 };
 pub(crate) use keep::keep_last_good;
 pub(crate) use merge::{Before, Merged, merge, problem_at};
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+/// Files by path, in whose order they count.
+pub(crate) type Files = BTreeMap<Arc<Path>, CatalogFile>;
 
 /// One file and what of it is in use.
 #[derive(Clone, Debug)]

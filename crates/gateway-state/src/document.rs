@@ -97,18 +97,20 @@ impl Documents {
             + self.routes.len()
     }
 
-    /// Whether a document of this name is among them.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        fn any(documents: &[impl Document], name: &str) -> bool {
-            documents.iter().any(|document| document.name() == name)
+    /// The names of all of them.
+    pub(crate) fn names(&self) -> Vec<String> {
+        fn add(names: &mut Vec<String>, documents: &[impl Document]) {
+            names.extend(documents.iter().map(Document::name));
         }
-        any(&self.meshes, name)
-            || any(&self.leaves, name)
-            || any(&self.instances, name)
-            || any(&self.servers, name)
-            || any(&self.peers, name)
-            || any(&self.entries, name)
-            || any(&self.routes, name)
+        let mut names = Vec::with_capacity(self.count());
+        add(&mut names, &self.meshes);
+        add(&mut names, &self.leaves);
+        add(&mut names, &self.instances);
+        add(&mut names, &self.servers);
+        add(&mut names, &self.peers);
+        add(&mut names, &self.entries);
+        add(&mut names, &self.routes);
+        names
     }
 
     fn shrink(&mut self) {

@@ -85,7 +85,7 @@ impl MeshIdentity {
 }
 
 /// A document, or a whole file, whose new version is not in use; its last good version is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rejected {
     /// What was rejected: `service-resolver billing`, `Route *.example.com`, or empty for a file.
     pub document: String,

@@ -49,10 +49,20 @@ pub struct Problems {
     pub warnings: Vec<Problem>,
 }
 
+/// Problems of one reading that are kept; the rest is counted.
+const MAX_SHOWN: usize = 1000;
+
 impl Problems {
     pub(crate) fn new(mut problems: Vec<Problem>, mut warnings: Vec<Problem>) -> Self {
         problems.sort();
         problems.dedup();
+        let not_shown = problems.len().saturating_sub(MAX_SHOWN);
+        if let Some(last) = problems.get(MAX_SHOWN).filter(|_| not_shown > 0) {
+            let message = format!("{not_shown} more problems, from here on");
+            let last = Problem { path: String::new(), message, hint: None, ..last.clone() };
+            problems.truncate(MAX_SHOWN);
+            problems.push(last);
+        }
         warnings.sort();
         Self { problems, warnings }
     }

@@ -32,11 +32,12 @@ pub(crate) fn keep_last_good(
     }
     let nothing = Documents::default();
     let old = previous.map_or(&nothing, |file| &file.documents);
+    let kept = fill(&mut parsed.documents, old, &parsed.broken);
     let mut rejected = Vec::new();
     let mut named = 0;
     for broken in &parsed.broken {
-        let kept = fill(&mut parsed.documents, old, broken);
         let document = broken.name.clone().or(broken.table.map(str::to_owned)).unwrap_or_default();
+        let kept = broken.name.as_ref().map_or(!kept.is_empty(), |name| kept.contains(name));
         let problems = parsed.problems.get(broken.problems.clone()).unwrap_or_default();
         named = named.max(broken.problems.end);
         rejected.extend(reject(document, kept, problems));
@@ -45,42 +46,41 @@ pub(crate) fn keep_last_good(
     CatalogFile { path, documents: Arc::new(parsed.documents), rejected, warnings: parsed.warnings }
 }
 
-fn fill(new: &mut Documents, old: &Documents, broken: &Broken) -> bool {
-    let wanted = |table| broken.table.is_none_or(|broken| broken == table);
-    let name = broken.name.as_deref();
-    let mut kept = false;
-    if wanted("Mesh") {
-        kept |= refill(&mut new.meshes, &old.meshes, name);
+/// Takes over what is missing, table by table. Answers with the names of what was taken over.
+fn fill(new: &mut Documents, old: &Documents, broken: &[Broken]) -> HashSet<String> {
+    let mut kept = HashSet::new();
+    if broken.is_empty() {
+        return kept;
     }
-    if wanted("Leaf") {
-        kept |= refill(&mut new.leaves, &old.leaves, name);
-    }
-    if wanted("Instance") {
-        kept |= refill(&mut new.instances, &old.instances, name);
-    }
-    if wanted("Server") {
-        kept |= refill(&mut new.servers, &old.servers, name);
-    }
-    if wanted("Peer") {
-        kept |= refill(&mut new.peers, &old.peers, name);
-    }
-    if wanted("Entry") {
-        kept |= refill(&mut new.entries, &old.entries, name);
-    }
-    if wanted("Route") {
-        kept |= refill(&mut new.routes, &old.routes, name);
-    }
+    refill("Mesh", &mut new.meshes, &old.meshes, broken, &mut kept);
+    refill("Leaf", &mut new.leaves, &old.leaves, broken, &mut kept);
+    refill("Instance", &mut new.instances, &old.instances, broken, &mut kept);
+    refill("Server", &mut new.servers, &old.servers, broken, &mut kept);
+    refill("Peer", &mut new.peers, &old.peers, broken, &mut kept);
+    refill("Entry", &mut new.entries, &old.entries, broken, &mut kept);
+    refill("Route", &mut new.routes, &old.routes, broken, &mut kept);
     kept
 }
 
-/// Takes over what is missing: the one of this name, or all.
-fn refill<D: Document>(new: &mut Vec<D>, old: &[D], name: Option<&str>) -> bool {
+fn refill<D: Document>(
+    table: &'static str,
+    new: &mut Vec<D>,
+    old: &[D],
+    broken: &[Broken],
+    kept: &mut HashSet<String>,
+) {
+    let mine = || broken.iter().filter(|broken| broken.table.is_none_or(|name| name == table));
+    let names: HashSet<&str> = mine().filter_map(|broken| broken.name.as_deref()).collect();
+    let all = mine().any(|broken| broken.name.is_none());
+    if names.is_empty() && !all {
+        return;
+    }
     let present: HashSet<String> = new.iter().map(Document::name).collect();
-    let missing = old.iter().filter(|document| {
-        let own = document.name();
-        name.is_none_or(|name| name == own) && !present.contains(&own)
-    });
-    let before = new.len();
-    new.extend(missing.cloned());
-    new.len() > before
+    for document in old {
+        let name = document.name();
+        if (all || names.contains(name.as_str())) && !present.contains(&name) {
+            new.push(document.clone());
+            kept.insert(name);
+        }
+    }
 }

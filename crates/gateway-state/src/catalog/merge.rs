@@ -1,13 +1,14 @@
 //! All files taken together.
 
-use super::{CatalogFile, In, References};
+use super::{CatalogFile, Files, In, References};
 use crate::{
     document::{Document, Entry, FileRef, Instance, MeshDoc, Route},
     mesh::{MeshIdentity, Rejected},
     problem::Problem,
 };
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    collections::HashSet,
+    hash::{BuildHasher, Hash, Hasher, RandomState},
     path::{Path, PathBuf},
 };
 
@@ -38,9 +39,9 @@ impl Merged<'_> {
 }
 
 /// What was in use before.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Before<'b> {
-    pub(crate) files: &'b [CatalogFile],
+    pub(crate) files: &'b Files,
     /// [`Merged::rejected`] of that time.
     pub(crate) left_out: &'b [Rejected],
 }
@@ -50,14 +51,14 @@ pub(crate) struct Before<'b> {
 ///
 /// `last` is the `[Mesh]` in use so far: it stays when there is none, or a wrong one.
 pub(crate) fn merge<'a>(
-    files: &'a [CatalogFile],
+    files: &'a Files,
     before: Before<'_>,
     last: Option<&'a MeshDoc>,
     root: &Path,
     references: &mut dyn References,
 ) -> Merged<'a> {
-    let mut merger = Merger { before, hasher: RandomState::new(), rejected: Vec::new() };
-    let meshes = merger.unique(all(files, |file| &file.documents.meshes), |_| "Mesh", |_, _| true);
+    let mut merger = Merger { before, in_use: None, hasher: RandomState::new(), rejected: Vec::new() };
+    let meshes = merger.unique(all(files, |file| &file.documents.meshes), |_| Some("Mesh"), |_, _| true);
     let mesh = merger.mesh(&meshes, last, root, references);
     let nobody = MeshIdentity::nobody();
     let own = mesh.map_or(&nobody, |mesh| &mesh.identity);
@@ -65,24 +66,20 @@ pub(crate) fn merge<'a>(
     let instances = all(files, |file| &file.documents.instances);
     let instances = merger.unique(
         instances,
-        |it| (it.service.to_ascii_lowercase(), it.host.clone(), it.port),
+        |it| Some((Folded(&it.service), &it.host, it.port)),
         |a, b| a.same_as(b, own),
     );
-    let instances = merger.unique(
-        instances,
-        |it| it.id.clone().ok_or(it.service.clone()),
-        |a, b| a.id.is_some() && a.same_as(b, own),
-    );
+    let instances = merger.unique(instances, |it| it.id.as_ref(), |a, b| a.same_as(b, own));
     let entries = all(files, |file| &file.documents.entries);
-    let entries = merger.unique(entries, Document::name, |a, b| a.name() == b.name());
+    let entries = merger.unique(entries, |it| Some(it.name()), |a, b| a.name() == b.name());
     let routes = all(files, |file| &file.documents.routes);
-    let routes = merger.unique(routes, |it| it.sni.clone(), |a, b| a.sni == b.sni);
+    let routes = merger.unique(routes, |it| Some(&it.sni), |a, b| a.sni == b.sni);
     let servers = all(files, |file| &file.documents.servers);
-    merger.unique(servers, Document::name, |a, b| a.name() == b.name());
+    merger.unique(servers, |it| Some(it.name()), |a, b| a.name() == b.name());
     let leaves = all(files, |file| &file.documents.leaves);
-    let leaves = merger.unique(leaves, Document::name, |a, b| a.name() == b.name());
+    let leaves = merger.unique(leaves, |it| Some(it.name()), |a, b| a.name() == b.name());
     let peers = all(files, |file| &file.documents.peers);
-    let peers = merger.unique(peers, Document::name, |a, b| a.name() == b.name());
+    let peers = merger.unique(peers, |it| Some(it.name()), |a, b| a.name() == b.name());
 
     for peer in &peers {
         for (file, message) in wrong(&peer.document.roots, references) {
@@ -90,7 +87,7 @@ pub(crate) fn merge<'a>(
         }
     }
     // This gateway presents no leaf, so it may well run where those files are not, or not readable.
-    let mut warnings: Vec<Problem> = files.iter().flat_map(|file| file.warnings.iter().cloned()).collect();
+    let mut warnings: Vec<Problem> = files.values().flat_map(|file| file.warnings.iter().cloned()).collect();
     for leaf in &leaves {
         if let Some(message) = references.key(&leaf.document.key) {
             warnings.push(problem_of(leaf.file, &leaf.document.key, message));
@@ -101,21 +98,24 @@ pub(crate) fn merge<'a>(
 
 struct Merger<'b> {
     before: Before<'b>,
+    /// What [`Self::was_in_use`] looks up; made when there is something to settle, which is rare.
+    in_use: Option<HashSet<(&'b Path, String)>>,
     hasher: RandomState,
     rejected: Vec<Rejected>,
 }
 
 impl Merger<'_> {
-    /// Leaves one of each. Things that are the same have the same key; `same` decides.
+    /// Leaves one of each. Things that are the same have the same key, and what has no key is like
+    /// nothing else; `same` decides.
     fn unique<'a, D: Document, K: Hash>(
         &mut self,
         mut documents: Vec<In<'a, D>>,
-        key: impl Fn(&'a D) -> K,
+        key: impl Fn(&'a D) -> Option<K>,
         same: impl Fn(&D, &D) -> bool,
     ) -> Vec<In<'a, D>> {
         let mut order: Vec<(u64, u32)> = (0_u32..)
             .zip(&documents)
-            .map(|(index, it)| (self.hasher.hash_one(key(it.document)), index))
+            .filter_map(|(index, it)| Some((self.hasher.hash_one(key(it.document)?), index)))
             .collect();
         order.sort_unstable();
         if order.windows(2).all(|pair| matches!(pair, [a, b] if a.0 != b.0)) {
@@ -139,7 +139,9 @@ impl Merger<'_> {
     ) {
         let mut indices: Vec<usize> = group.collect();
         // In use first, then in the order of files.
-        indices.sort_by_key(|index| (documents.get(*index).is_none_or(|it| !self.was_in_use(it)), *index));
+        indices.sort_by_cached_key(|index| {
+            (documents.get(*index).is_none_or(|it| !self.was_in_use(it)), *index)
+        });
         let mut stay: Vec<&In<'a, D>> = Vec::new();
         for index in indices {
             let Some(it) = documents.get(index) else { continue };
@@ -157,11 +159,19 @@ impl Merger<'_> {
         }
     }
 
-    fn was_in_use<D: Document>(&self, it: &In<'_, D>) -> bool {
-        let name = it.document.name();
+    fn was_in_use<D: Document>(&mut self, it: &In<'_, D>) -> bool {
         let Before { files, left_out } = self.before;
-        files.iter().any(|file| file.path == it.file.path && file.documents.has(&name))
-            && !left_out.iter().any(|left| left.document == name && left.problem.file == *it.file.path)
+        let in_use = self.in_use.get_or_insert_with(|| {
+            let mut in_use: HashSet<_> = files
+                .values()
+                .flat_map(|file| file.documents.names().into_iter().map(|name| (&*file.path, name)))
+                .collect();
+            for left in left_out {
+                in_use.remove(&(left.problem.file.as_path(), left.document.clone()));
+            }
+            in_use
+        });
+        in_use.contains(&(&*it.file.path, it.document.name()))
     }
 
     fn mesh<'a>(
@@ -192,10 +202,25 @@ impl Merger<'_> {
     }
 }
 
-fn all<'a, D>(files: &'a [CatalogFile], list: impl Fn(&'a CatalogFile) -> &'a Vec<D>) -> Vec<In<'a, D>> {
-    let count = files.iter().map(|file| list(file).len()).sum();
+/// A name whose case does not count.
+struct Folded<'a>(&'a str);
+
+impl Hash for Folded<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut lower = [0; 32];
+        for part in self.0.as_bytes().chunks(lower.len()) {
+            for (lower, byte) in lower.iter_mut().zip(part) {
+                *lower = byte.to_ascii_lowercase();
+            }
+            state.write(lower.get(..part.len()).unwrap_or_default());
+        }
+    }
+}
+
+fn all<'a, D>(files: &'a Files, list: impl Fn(&'a CatalogFile) -> &'a Vec<D>) -> Vec<In<'a, D>> {
+    let count = files.values().map(|file| list(file).len()).sum();
     let mut documents = Vec::with_capacity(count);
-    for file in files {
+    for file in files.values() {
         documents.extend(list(file).iter().map(|document| In { file, document }));
     }
     documents

@@ -6,6 +6,10 @@ use std::{collections::HashSet, fmt::Write, sync::Arc};
 /// one for each line.
 const MAX_PROBLEMS: usize = 100;
 
+/// Texts remembered to be shared. Those that are worth it are few and come early; names of ten thousand
+/// services would only fill memory.
+const MAX_SHARED: usize = 1024;
+
 /// The state of decoding one file.
 pub(crate) struct Cx<'t> {
     text: &'t str,
@@ -64,7 +68,9 @@ impl<'t> Cx<'t> {
             return known.clone();
         }
         let shared: Arc<str> = text.into();
-        self.texts.insert(shared.clone());
+        if self.texts.len() < MAX_SHARED {
+            self.texts.insert(shared.clone());
+        }
         shared
     }
 

@@ -8,7 +8,7 @@ use super::{
     duration,
     node::{Node, Value, same_key},
 };
-use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive, time::Duration};
 
 /// Keys that Consul itself writes into every config entry, and fields that all kinds have.
 const OF_EVERY_ENTRY: &[&str] = &[
@@ -217,7 +217,12 @@ impl<'a> Fields<'a> {
         let Some(node) = self.take(key) else { return };
         match node.value {
             Value::Table(pairs) => cx.below(key, |cx| {
+                let mut seen = HashSet::new();
                 for (key, value) in pairs {
+                    if !seen.insert(key.name.clone()) {
+                        cx.problem(key.at, &key.name, "this key is already set");
+                        continue;
+                    }
                     let name = key.name.clone().into_owned();
                     let located = Located { at: key.at, value: key.name };
                     cx.below(name.as_str(), |cx| each(located, value, cx));

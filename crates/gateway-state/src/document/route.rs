@@ -2,7 +2,7 @@
 
 use super::{Document, Place, address, cx::Cx, fields::Fields, node::Node};
 use crate::mesh::Host;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
@@ -39,13 +39,16 @@ pub(super) fn decode(node: Node<'_>, place: Place, cx: &mut Cx<'_>) -> Result<Ro
     });
     let before = cx.count();
     let mut to: Vec<(Host, u16)> = Vec::new();
+    let mut seen = HashSet::new();
     fields.list("To", cx, |node, cx| {
         let read = match &node.value {
             super::node::Value::Text(text) => address::host_port(text, None),
             other => Err(format!("expected text, found {}", other.kind())),
         };
         match read {
-            Ok(address) if to.contains(&address) => cx.problem(node.at, "", "this address is listed twice"),
+            Ok(address) if !seen.insert(address.clone()) => {
+                cx.problem(node.at, "", "this address is listed twice")
+            }
             Ok(address) => to.push(address),
             Err(message) => cx.problem(node.at, "", message),
         }

@@ -1,8 +1,12 @@
 //! Says what changed: each thing once, in one line, and in figures.
 
 use super::SourceStatus;
-use crate::mesh::{MeshSnapshot, Rejected};
+use crate::mesh::MeshSnapshot;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{collections::HashSet, hash::Hash};
+
+/// Lines of one kind for one change.
+const MAX_LINES: usize = 50;
 
 /// The figures, written by the source and read by whoever holds a handle.
 #[derive(Debug, Default)]
@@ -45,22 +49,25 @@ pub(super) fn change(before: &MeshSnapshot, after: &MeshSnapshot, files_read: us
         rejected = after.rejected.len(),
         "catalog applied"
     );
-    let mut ok = true;
-    for rejected in new_ones(&after.rejected, &before.rejected) {
-        ok = false;
+    let new = new_ones(&after.rejected, &before.rejected);
+    for rejected in new.iter().take(MAX_LINES) {
         let document = &*rejected.document;
         let kept = rejected.kept;
         tracing::warn!(document, kept, problem = %rejected.problem, "catalog problem");
     }
-    for rejected in new_ones(&before.rejected, &after.rejected) {
+    if new.len() > MAX_LINES {
+        tracing::warn!(more = new.len() - MAX_LINES, "catalog problems, see the snapshot for all");
+    }
+    for rejected in new_ones(&before.rejected, &after.rejected).into_iter().take(MAX_LINES) {
         tracing::info!(document = &*rejected.document, problem = %rejected.problem, "catalog problem is over");
     }
-    for warning in after.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+    for warning in new_ones(&after.warnings, &before.warnings).into_iter().take(MAX_LINES) {
         tracing::warn!(problem = %warning, "catalog warning");
     }
-    ok
+    new.is_empty()
 }
 
-fn new_ones<'a>(these: &'a [Rejected], those: &'a [Rejected]) -> impl Iterator<Item = &'a Rejected> {
-    these.iter().filter(|one| !those.contains(one))
+fn new_ones<'a, T: Eq + Hash>(these: &'a [T], those: &'a [T]) -> Vec<&'a T> {
+    let those: HashSet<&T> = those.iter().collect();
+    these.iter().filter(|one| !those.contains(one)).collect()
 }

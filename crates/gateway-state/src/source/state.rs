@@ -9,7 +9,7 @@ use super::{
     settle::{Ready, Settle},
 };
 use crate::{
-    catalog::{Before, CatalogFile, Merged, keep_last_good, merge},
+    catalog::{Before, CatalogFile, Files, Merged, keep_last_good, merge},
     document::{self, Format, MeshDoc},
     mesh::{self, FileStatus, MeshIdentity, MeshSnapshot, MeshTable, Rejected},
     problem::{Problem, Problems},
@@ -21,13 +21,16 @@ use std::{
     time::Instant,
 };
 
+/// Problems in a snapshot, and warnings; the rest is counted. A folder that was copied into itself gives
+/// one for each document.
+const MAX_SHOWN: usize = 1000;
+
 /// A catalog as it was last read.
 #[derive(Debug)]
 pub(super) struct State {
     root: PathBuf,
     config: SourceConfig,
-    /// In the order of paths.
-    files: Vec<CatalogFile>,
+    files: Files,
     /// What each file was when it was read last, whether it could be used or not.
     fingerprints: HashMap<Arc<Path>, Fingerprint>,
     mesh: MeshDoc,
@@ -59,22 +62,22 @@ impl State {
             let message = "no file in it has a name that ends in .toml or .json";
             rejected.push(unreadable(&root, message));
         }
-        let mut files = Vec::with_capacity(found.files.len());
+        let mut files = Files::new();
         let mut fingerprints = HashMap::with_capacity(found.files.len());
         for path in found.files.keys() {
             let path: Arc<Path> = path.as_path().into();
             match read_file(&path, config.max_bytes, None) {
                 Ok((fingerprint, file)) => {
-                    fingerprints.insert(path, fingerprint);
-                    files.push(file);
+                    fingerprints.insert(path.clone(), fingerprint);
+                    files.insert(path, file);
                 }
                 Err(Failed::Moving) => rejected.push(unreadable(&path, "was written while it was read")),
                 Err(Failed::Read(message)) => rejected.push(unreadable(&path, &message)),
             }
         }
-        rejected.extend(files.iter().flat_map(|file| file.rejected.iter().cloned()));
+        rejected.extend(files.values().flat_map(|file| file.rejected.iter().cloned()));
         let mut named = Named::default();
-        let merged = merge(&files, Before::default(), None, &root, &mut named);
+        let merged = merge(&files, Before { files: &Files::new(), left_out: &[] }, None, &root, &mut named);
         let mesh = merged.mesh.cloned();
         let compiled = compile(&merged, mesh.as_ref(), &config, &MeshTable::default());
         rejected.extend(merged.rejected.iter().cloned());
@@ -149,7 +152,7 @@ impl State {
             .iter()
             .filter(|(path, now)| self.fingerprints.get(path.as_path()) != Some(*now))
             .map(|(path, _)| path.clone());
-        let gone = self.files.iter().map(|file| &*file.path).filter(|path| {
+        let gone = self.files.keys().map(|path| &**path).filter(|path| {
             !found.files.contains_key(*path)
                 && !found.unreadable.iter().any(|(folder, _)| path.starts_with(folder))
         });
@@ -182,7 +185,7 @@ impl State {
                     if found.files.contains_key(&path) {
                         self.reread(&path, settle, now);
                     } else {
-                        self.files.retain(|file| *file.path != *path);
+                        self.files.remove(path.as_path());
                         self.fingerprints.remove(path.as_path());
                     }
                 }
@@ -204,12 +207,11 @@ impl State {
     }
 
     fn reread(&mut self, path: &Path, settle: &mut Settle, now: Instant) {
-        let position = self.files.binary_search_by(|file| (*file.path).cmp(path));
-        let previous = position.ok().and_then(|position| self.files.get(position));
+        let previous = self.files.get(path);
         let shared: Arc<Path> = previous.map_or_else(|| path.into(), |file| file.path.clone());
         let file = match read_file(&shared, self.config.max_bytes, previous) {
             Ok((fingerprint, file)) => {
-                self.fingerprints.insert(shared, fingerprint);
+                self.fingerprints.insert(shared.clone(), fingerprint);
                 file
             }
             Err(Failed::Moving) => {
@@ -219,34 +221,33 @@ impl State {
             Err(Failed::Read(message)) => {
                 // Without a fingerprint it is tried again whenever something is looked at.
                 self.fingerprints.remove(&shared);
-                let mut file = previous.cloned().unwrap_or_else(|| CatalogFile::empty(shared));
+                let mut file = previous.cloned().unwrap_or_else(|| CatalogFile::empty(shared.clone()));
                 file.rejected = vec![unreadable(path, &message)];
                 file
             }
         };
-        match position {
-            Ok(position) => {
-                if let Some(slot) = self.files.get_mut(position) {
-                    *slot = file;
-                }
-            }
-            Err(position) => self.files.insert(position, file),
-        }
+        self.files.insert(shared, file);
     }
 
     /// Merges and compiles what there is now.
-    fn publish(&mut self, before: &[CatalogFile], problems: Vec<Rejected>, files_read: usize) -> Step {
+    fn publish(&mut self, before: &Files, problems: Vec<Rejected>, files_read: usize) -> Step {
         self.named.start();
         let mut rejected = problems;
-        rejected.extend(self.files.iter().flat_map(|file| file.rejected.iter().cloned()));
+        rejected.extend(self.files.values().flat_map(|file| file.rejected.iter().cloned()));
         let before = Before { files: before, left_out: &self.left_out };
         let merged = merge(&self.files, before, Some(&self.mesh), &self.root, &mut self.named);
         let mesh = merged.mesh.unwrap_or(&self.mesh).clone();
         let compiled = compile(&merged, Some(&mesh), &self.config, &self.snapshot.table);
         rejected.extend(merged.rejected.iter().cloned());
         rejected.extend(compiled.rejected);
-        let (warnings, left_out) = (merged.warnings, merged.rejected);
-        self.left_out = left_out;
+        let not_shown = rejected.len().saturating_sub(MAX_SHOWN);
+        rejected.truncate(MAX_SHOWN);
+        if not_shown > 0 {
+            rejected.push(unreadable(&self.root, &format!("{not_shown} more problems")));
+        }
+        let mut warnings = merged.warnings;
+        warnings.truncate(MAX_SHOWN);
+        self.left_out = merged.rejected;
         self.named.finish();
         self.mesh = mesh;
         let old = &self.snapshot;
@@ -310,9 +311,9 @@ fn compile(
     }
 }
 
-fn statuses(files: &[CatalogFile]) -> Vec<FileStatus> {
+fn statuses(files: &Files) -> Vec<FileStatus> {
     files
-        .iter()
+        .values()
         .map(|file| FileStatus {
             path: PathBuf::from(&*file.path),
             documents: file.documents.count(),

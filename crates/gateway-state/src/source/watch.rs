@@ -10,10 +10,12 @@ use notify::{
     event::{AccessKind, AccessMode, ModifyKind, RenameMode},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 use tokio::sync::Notify;
 
@@ -21,7 +23,11 @@ use tokio::sync::Notify;
 pub(super) struct Watch {
     /// `None` where the system has no watches to give; the poll has to do then.
     watcher: Option<RecommendedWatcher>,
-    folders: BTreeSet<PathBuf>,
+    folders: BTreeMap<PathBuf, Option<Identity>>,
+    /// Folders in which everything matters.
+    whole: BTreeSet<PathBuf>,
+    /// In the others, the paths that matter.
+    points: HashSet<PathBuf>,
     refused: bool,
     seen: Arc<Seen>,
 }
@@ -31,6 +37,15 @@ pub(super) struct Watch {
 struct Seen {
     events: Mutex<Vec<Change>>,
     wake: Notify,
+}
+
+/// Tells a folder from another one that took its path: device, inode, and because inodes are used again
+/// soon, when it was made.
+type Identity = (u64, u64, Option<SystemTime>);
+
+fn identity(folder: &Path) -> Option<Identity> {
+    let metadata = fs::metadata(folder).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
 }
 
 /// Changes kept until the source takes them; beyond that only that there were more.
@@ -50,35 +65,45 @@ impl Watch {
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| sink.take(event))
             .inspect_err(|error| tracing::warn!(%error, "files cannot be watched, they are polled"))
             .ok();
-        Self { watcher, folders: BTreeSet::new(), refused: false, seen }
+        Self {
+            watcher,
+            folders: BTreeMap::new(),
+            whole: BTreeSet::new(),
+            points: HashSet::new(),
+            refused: false,
+            seen,
+        }
     }
 
     /// Watches exactly what these need: the folders, and all ways to the paths. True if there is a
     /// folder that was not watched before: something may have happened in it already.
     pub(super) fn cover<'p>(&mut self, folders: &[PathBuf], paths: impl Iterator<Item = &'p Path>) -> bool {
-        let mut wanted: BTreeSet<PathBuf> =
-            folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
+        self.whole = folders.iter().filter_map(|folder| folder.canonicalize().ok()).collect();
+        let mut wanted = self.whole.clone();
+        self.points.clear();
         for path in paths {
             for way in ways(path) {
                 // Of a path that does not exist, what does exist above it.
                 let parent = way.ancestors().skip(1).find_map(|parent| parent.canonicalize().ok());
                 wanted.extend(parent);
+                self.points.insert(way);
             }
         }
         let Some(watcher) = &mut self.watcher else { return false };
-        for gone in self.folders.difference(&wanted) {
+        for gone in self.folders.keys().filter(|folder| !wanted.contains(*folder)) {
             // It may be gone already, and its watch with it.
             let _ = watcher.unwatch(gone);
         }
         let mut new = false;
-        let mut watched = BTreeSet::new();
+        let mut watched = BTreeMap::new();
         for folder in wanted {
-            let known = self.folders.contains(&folder);
+            let identity = identity(&folder);
+            let known = identity.is_some() && self.folders.get(&folder) == Some(&identity);
             // Again also if it is known: a folder that was removed and made again has lost its watch.
             match watcher.watch(&folder, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     new |= !known;
-                    watched.insert(folder);
+                    watched.insert(folder, identity);
                 }
                 Err(error) if !self.refused => {
                     self.refused = true;
@@ -102,11 +127,21 @@ impl Watch {
         let events = std::mem::take(&mut *self.seen.events.lock().unwrap_or_else(PoisonError::into_inner));
         for event in events {
             match event {
-                Change::Written(path) => settle.written(path, now),
-                Change::Replaced(path) => settle.replaced(path),
+                Change::Written(path) if self.matters(&path) => settle.written(path, now),
+                Change::Replaced(path) if self.matters(&path) => settle.replaced(path),
+                Change::Written(_) | Change::Replaced(_) => {}
                 Change::Anything => settle.all_written(now),
             }
         }
+    }
+
+    /// The folder of a link may be a busy one, such as /etc or /tmp, of which we want one name.
+    fn matters(&self, path: &Path) -> bool {
+        self.points.contains(path)
+            || self.whole.contains(path)
+            || path.parent().is_some_and(|folder| self.whole.contains(folder))
+            // Something above what we look for, which did not exist when we began to look.
+            || self.points.iter().any(|point| point.starts_with(path))
     }
 }
 

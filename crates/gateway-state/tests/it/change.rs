@@ -351,3 +351,21 @@ async fn the_last_instance_takes_the_name_with_it() {
     let snapshot = followed.until(|snapshot| !knows(snapshot, "web")).await;
     assert!(knows(&snapshot, "billing"));
 }
+
+#[tokio::test]
+async fn a_copied_file_is_reported_within_bounds_and_changes_nothing() {
+    let rows: String = (1..=5000).map(|port| sidecar("web", &format!("10.0.0.1:{port}"))).collect();
+    let catalog = Catalog::of(&rows);
+    let mut followed = catalog.follow(&config());
+    let before = printed(&followed.reader.current());
+    catalog.replace("copy.toml", &rows);
+    let snapshot = followed.until(|snapshot| !snapshot.rejected.is_empty()).await;
+    assert_eq!((printed(&snapshot), snapshot.compiled), (before, 0));
+    assert_eq!(snapshot.rejected.len(), 1001);
+    assert!(rejected(&snapshot).contains("4000 more problems"));
+    // Broken as well, every row of them.
+    catalog.replace("rest.toml", &rows.replace("Port", "Prt"));
+    let snapshot = followed.until(|snapshot| rejected(snapshot).contains("Prt")).await;
+    assert_eq!(snapshot.table.targets().len(), 1);
+    assert_eq!(snapshot.table.targets()[0].endpoints.len(), 5000);
+}

@@ -3,10 +3,10 @@
 
 use super::super::{checked, cx::Cx, fields::Fields, node::Node};
 use mesh_id::{Namespace, ServiceName};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// One linked service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Link {
     /// `*` = every service of the namespace that is neither proxy nor gateway.
     pub(crate) name: Arc<str>,
@@ -20,6 +20,7 @@ const SERVICE: &[&str] =
 pub(super) fn decode(node: Node<'_>, cx: &mut Cx<'_>) -> Option<Box<[Link]>> {
     let mut fields = Fields::open_entry(node, &["Services"], cx)?;
     let mut links: Vec<Link> = Vec::new();
+    let mut seen = HashSet::new();
     fields.list("Services", cx, |node, cx| {
         let Some(mut fields) = Fields::open(node, SERVICE, cx) else { return };
         let at = fields.at;
@@ -36,10 +37,10 @@ pub(super) fn decode(node: Node<'_>, cx: &mut Cx<'_>) -> Option<Box<[Link]>> {
         fields.flag("DisableAutoHostRewrite", cx);
         let Some(name) = name else { return };
         let link = Link { name, namespace };
-        if links.contains(&link) {
-            cx.problem(at, "Name", format!("service {:?} is linked twice", link.name));
-        } else {
+        if seen.insert(link.clone()) {
             links.push(link);
+        } else {
+            cx.problem(at, "Name", format!("service {:?} is linked twice", link.name));
         }
     });
     Some(links.into())
