@@ -24,3 +24,7 @@ mod source;
 pub use problem::{Problem, Problems};
 pub use publish::{Publisher, Reader};
 pub use source::{FileSource, Loaded, SourceConfig, SourceHandle, SourceStatus};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

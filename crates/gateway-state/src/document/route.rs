@@ -47,7 +47,7 @@ pub(super) fn decode(node: Node<'_>, place: Place, cx: &mut Cx<'_>) -> Result<Ro
         };
         match read {
             Ok(address) if !seen.insert(address.clone()) => {
-                cx.problem(node.at, "", "this address is listed twice")
+                cx.problem(node.at, "", "this address is listed twice");
             }
             Ok(address) => to.push(address),
             Err(message) => cx.problem(node.at, "", message),

@@ -1,4 +1,5 @@
 //! A catalog folder for one test, and waiting for what becomes of it.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its help ends")]
 
 use gateway_state::{
     FileSource, Loaded, Problems, Reader, SourceConfig, SourceHandle,
