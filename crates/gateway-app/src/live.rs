@@ -5,13 +5,14 @@
 //! name to an endpoint set is [`LiveMesh::lookup`], and the only way from a set to a connection is a
 //! pick of it: what the table does not hold cannot be dialled.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use gateway_runtime::metrics::{Metrics, ServiceMetrics};
-use gateway_state::mesh::{MeshSnapshot, Rule, Target};
-use mesh_endpoints::EndpointSet;
+use gateway_state::mesh::{Host, MeshSnapshot, Rule, Target};
+use mesh_endpoints::{Endpoint, EndpointSet, SetPolicy};
 
 /// The cell that workers read and the reconciler writes.
 #[derive(Debug)]
@@ -27,11 +28,13 @@ pub struct LiveMesh {
     routes: Vec<Arc<LiveRoute>>,
 }
 
-/// A target of the table with its endpoint set.
+/// A target of the table with its endpoint set and its figures. Both are made on first use: of many
+/// services most are idle.
 #[derive(Debug)]
 pub struct LiveRoute {
     target: Arc<Target>,
-    set: Arc<EndpointSet>,
+    defaults: Arc<SetPolicy>,
+    set: OnceLock<Arc<EndpointSet>>,
     figures: OnceLock<Arc<ServiceMetrics>>,
 }
 
@@ -96,15 +99,28 @@ impl LiveMesh {
 }
 
 impl LiveRoute {
-    pub(crate) fn new(target: Arc<Target>, set: Arc<EndpointSet>) -> Self {
-        Self { target, set, figures: OnceLock::new() }
+    /// `defaults` are what the settings add to the policy of the documents.
+    pub(crate) fn new(target: Arc<Target>, defaults: &Arc<SetPolicy>) -> Self {
+        Self { target, defaults: Arc::clone(defaults), set: OnceLock::new(), figures: OnceLock::new() }
     }
 
-    /// The same endpoint set and figures under the target's new version.
-    pub(crate) fn with_target(&self, target: Arc<Target>) -> Self {
-        let figures =
-            if self.target.service == target.service { self.figures.clone() } else { OnceLock::new() };
-        Self { target, set: Arc::clone(&self.set), figures }
+    /// The same endpoint set and figures under the target's new version; `endpoints` are its
+    /// addresses as they are now.
+    pub(crate) fn with_target(&self, target: Arc<Target>, endpoints: impl FnOnce() -> Vec<Endpoint>) -> Self {
+        let figures = if self.target.service == target.service { self.figures.clone() } else { OnceLock::new() };
+        let next = Self { target, defaults: Arc::clone(&self.defaults), set: self.set.clone(), figures };
+        if let Some(set) = next.set.get() {
+            set.update(next.policy(), endpoints());
+        }
+        next
+    }
+
+    /// Gives the set these endpoints, making it if need be.
+    pub(crate) fn update(&self, endpoints: Vec<Endpoint>) {
+        match self.set.get() {
+            Some(set) => set.update(self.policy(), endpoints),
+            None => drop(self.set.set(EndpointSet::new(self.policy(), endpoints))),
+        }
     }
 
     /// The documents' view of it.
@@ -114,9 +130,19 @@ impl LiveRoute {
     }
 
     /// Its endpoints, as they are now.
-    #[must_use]
     pub fn set(&self) -> &Arc<EndpointSet> {
-        &self.set
+        // A target with names has had its set made by the reconciler, which resolves them.
+        self.set.get_or_init(|| EndpointSet::new(self.policy(), endpoints(&self.target, |_| Vec::new())))
+    }
+
+    /// What the documents say, and where they are silent, the settings.
+    fn policy(&self) -> SetPolicy {
+        let mut policy = self.target.policy.clone();
+        policy.ejection = self.defaults.ejection;
+        policy.panic_threshold = self.defaults.panic_threshold;
+        policy.limits.max_connections = policy.limits.max_connections.or(self.defaults.limits.max_connections);
+        policy.limits.max_pending = policy.limits.max_pending.or(self.defaults.limits.max_pending);
+        policy
     }
 
     /// The figures of its service; made on first use, because most of many services are idle.
@@ -129,4 +155,24 @@ impl LiveRoute {
     pub fn connect_timeout(&self, default: Duration) -> Duration {
         self.target.connect_timeout.unwrap_or(default)
     }
+}
+
+/// The addresses of a target; a name counts once for each of its addresses.
+pub(crate) fn endpoints(target: &Target, resolve: impl Fn(&Arc<str>) -> Vec<IpAddr>) -> Vec<Endpoint> {
+    let mut all = Vec::with_capacity(target.endpoints.len());
+    for endpoint in &target.endpoints {
+        let mut add = |ip: IpAddr| {
+            all.push(Endpoint {
+                address: SocketAddr::new(ip, endpoint.port),
+                weight: endpoint.weight,
+                healthy: endpoint.healthy,
+                label: Some(Arc::clone(&endpoint.label)),
+            });
+        };
+        match &endpoint.host {
+            Host::Ip(ip) => add(*ip),
+            Host::Name(name) => resolve(name).into_iter().for_each(add),
+        }
+    }
+    all
 }

@@ -6,23 +6,22 @@
 //! started with.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use gateway_state::mesh::{Host, MeshSnapshot, Target, TargetEndpoint};
-use mesh_endpoints::{Endpoint, EndpointSet, SetPolicy};
+use mesh_endpoints::{Endpoint, SetPolicy};
 use mesh_forward::dns::{NameWatch, Names};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::live::{Live, LiveMesh, LiveRoute};
+use crate::live::{self, Live, LiveMesh, LiveRoute};
 
 /// Turns snapshots into published states.
 #[derive(Debug)]
 pub struct Reconciler {
     names: Names,
     /// Ejection, and the limits of sets whose documents name none.
-    defaults: SetPolicy,
+    defaults: Arc<SetPolicy>,
     watched: HashMap<Arc<str>, Watched>,
     answers: Arc<Notify>,
 }
@@ -44,7 +43,7 @@ impl Reconciler {
     /// A reconciler that resolves with `names`.
     #[must_use]
     pub fn new(names: Names, defaults: SetPolicy) -> Self {
-        Self { names, defaults, watched: HashMap::new(), answers: Arc::default() }
+        Self { names, defaults: Arc::new(defaults), watched: HashMap::new(), answers: Arc::default() }
     }
 
     /// The first state. Call it within the control thread's runtime.
@@ -67,7 +66,7 @@ impl Reconciler {
     /// Brings the endpoint sets that use names up to date.
     pub fn resolved(&self, live: &Live) {
         for route in live.current().routes().iter().filter(|route| uses_names(route.target())) {
-            route.set().update(self.policy(route.target()), self.endpoints(route.target()));
+            route.update(self.endpoints(route.target()));
         }
     }
 
@@ -88,13 +87,10 @@ impl Reconciler {
         let routes = targets.iter().enumerate().map(|(index, target)| match known(index, target) {
             Some(route) if Arc::ptr_eq(route.target(), target) => Arc::clone(route),
             Some(route) => {
-                route.set().update(self.policy(target), self.endpoints(target));
-                Arc::new(route.with_target(Arc::clone(target)))
+                let endpoints = || self.endpoints(target);
+                Arc::new(self.resolved_if_named(route.with_target(Arc::clone(target), endpoints)))
             }
-            None => {
-                let set = EndpointSet::new(self.policy(target), self.endpoints(target));
-                Arc::new(LiveRoute::new(Arc::clone(target), set))
-            }
+            None => Arc::new(self.resolved_if_named(LiveRoute::new(Arc::clone(target), &self.defaults))),
         });
         let routes = routes.collect();
         LiveMesh::new(snapshot, routes)
@@ -120,31 +116,18 @@ impl Reconciler {
         }
     }
 
-    fn policy(&self, target: &Target) -> SetPolicy {
-        let mut policy = target.policy.clone();
-        policy.ejection = self.defaults.ejection.clone();
-        policy.panic_threshold = self.defaults.panic_threshold;
-        policy.limits.max_connections = policy.limits.max_connections.or(self.defaults.limits.max_connections);
-        policy.limits.max_pending = policy.limits.max_pending.or(self.defaults.limits.max_pending);
-        policy
+    /// Only this side knows what names stand for: such a set is made here, not on first use.
+    fn resolved_if_named(&self, route: LiveRoute) -> LiveRoute {
+        if uses_names(route.target()) {
+            route.update(self.endpoints(route.target()));
+        }
+        route
     }
 
-    /// A name counts once for each of its addresses.
     fn endpoints(&self, target: &Target) -> Vec<Endpoint> {
-        target.endpoints.iter().flat_map(|endpoint| {
-            let addresses: Vec<IpAddr> = match &endpoint.host {
-                Host::Ip(ip) => vec![*ip],
-                Host::Name(name) => {
-                    self.watched.get(name).map(|watched| watched.name.current().to_vec()).unwrap_or_default()
-                }
-            };
-            addresses.into_iter().map(|ip| Endpoint {
-                address: SocketAddr::new(ip, endpoint.port),
-                weight: endpoint.weight,
-                healthy: endpoint.healthy,
-                label: Some(Arc::clone(&endpoint.label)),
-            })
-        }).collect()
+        live::endpoints(target, |name| {
+            self.watched.get(name).map(|watched| watched.name.current().to_vec()).unwrap_or_default()
+        })
     }
 }
 

@@ -1,11 +1,9 @@
 //! Tests of the pages: what they say, and how long they may become.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateway_state::mesh::{Host, Target};
-use mesh_endpoints::{Endpoint, EndpointSet};
+use gateway_state::mesh::Target;
 use serde_json::{Value, json};
 
 use super::*;
@@ -18,19 +16,7 @@ fn query(text: &str) -> Query {
 
 /// The state of a catalog without names to resolve.
 fn live(catalog: &Catalog) -> LiveMesh {
-    let route = |target: &Arc<Target>| {
-        let endpoints = target.endpoints.iter().filter_map(|endpoint| match endpoint.host {
-            Host::Ip(ip) => Some(Endpoint {
-                address: SocketAddr::new(ip, endpoint.port),
-                weight: endpoint.weight,
-                healthy: endpoint.healthy,
-                label: Some(Arc::clone(&endpoint.label)),
-            }),
-            Host::Name(_) => None,
-        });
-        let set = EndpointSet::new(target.policy.clone(), endpoints.collect());
-        Arc::new(LiveRoute::new(Arc::clone(target), set))
-    };
+    let route = |target: &Arc<Target>| Arc::new(LiveRoute::new(Arc::clone(target), &Arc::default()));
     let snapshot = catalog.snapshot();
     let routes = snapshot.table.targets().iter().map(route).collect();
     LiveMesh::new(snapshot, routes)
