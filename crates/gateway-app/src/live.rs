@@ -107,7 +107,8 @@ impl LiveRoute {
     /// The same endpoint set and figures under the target's new version; `endpoints` are its
     /// addresses as they are now.
     pub(crate) fn with_target(&self, target: Arc<Target>, endpoints: impl FnOnce() -> Vec<Endpoint>) -> Self {
-        let figures = if self.target.service == target.service { self.figures.clone() } else { OnceLock::new() };
+        let figures =
+            if self.target.service == target.service { self.figures.clone() } else { OnceLock::new() };
         let next = Self { target, defaults: Arc::clone(&self.defaults), set: self.set.clone(), figures };
         if let Some(set) = next.set.get() {
             set.update(next.policy(), endpoints());
@@ -140,7 +141,8 @@ impl LiveRoute {
         let mut policy = self.target.policy.clone();
         policy.ejection = self.defaults.ejection;
         policy.panic_threshold = self.defaults.panic_threshold;
-        policy.limits.max_connections = policy.limits.max_connections.or(self.defaults.limits.max_connections);
+        policy.limits.max_connections =
+            policy.limits.max_connections.or(self.defaults.limits.max_connections);
         policy.limits.max_pending = policy.limits.max_pending.or(self.defaults.limits.max_pending);
         policy
     }

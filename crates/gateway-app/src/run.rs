@@ -155,7 +155,8 @@ async fn gateway<H: Handler>(
     tracing::info!(address = %admin.local_addr(), "admin endpoint");
     let pages = Arc::new(MeshPages::new(settings, &parts, &registry, reader.clone()));
     let deps = AdminDeps { ready: ready.clone(), metrics: Arc::clone(&metrics), pages, log, token };
-    let control = Control { parts: &parts, registry: &registry, settings, handle: &handle, reader, reconciler };
+    let control =
+        Control { parts: &parts, registry: &registry, settings, handle: &handle, reader, reconciler };
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
     let admin = tokio::spawn(admin.serve(deps, async move { drop(admin_stopped.await) }));
 
@@ -279,9 +280,8 @@ async fn told_again(signals: &mut Signals) {
 }
 
 fn load(settings: &Settings) -> Result<Loaded, Failure> {
-    let loaded = FileSource::load(&settings.catalog, &source_config(settings)).map_err(|problems| {
-        Failure::Files(problems.problems.iter().map(ToString::to_string).collect())
-    })?;
+    let loaded = FileSource::load(&settings.catalog, &source_config(settings))
+        .map_err(|problems| Failure::Files(problems.problems.iter().map(ToString::to_string).collect()))?;
     for warning in &loaded.reader.current().warnings {
         tracing::warn!("{warning}");
     }
@@ -332,7 +332,11 @@ fn set_policy(settings: &Settings) -> SetPolicy {
 }
 
 fn names_config(settings: &Settings) -> NamesConfig {
-    NamesConfig { refresh: settings.timers.dns_refresh, max_names: settings.limits.names, ..NamesConfig::default() }
+    NamesConfig {
+        refresh: settings.timers.dns_refresh,
+        max_names: settings.limits.names,
+        ..NamesConfig::default()
+    }
 }
 
 fn read_token(file: &Path) -> Result<AdminToken, Failure> {

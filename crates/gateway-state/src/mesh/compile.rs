@@ -48,6 +48,7 @@ pub(crate) fn compile(
         policy: policy(merged, own, options),
         endpoints: Vec::new(),
         targets: Vec::with_capacity(before.targets().len()),
+        next: 0,
         compiled: 0,
         rejected: Vec::new(),
     };
@@ -55,7 +56,7 @@ pub(crate) fn compile(
     gateways::compile(merged, &mut compiler);
     routes::compile(merged, &mut compiler);
     let Compiler { targets, compiled, rejected, .. } = compiler;
-    Compiled { table: MeshTable::new(targets), compiled, rejected }
+    Compiled { table: MeshTable::after(before, targets), compiled, rejected }
 }
 
 /// Limits come from the `service-defaults` that is named like the gateway, field by field.
@@ -82,6 +83,8 @@ struct Compiler<'a> {
     /// The endpoints of the target at hand.
     endpoints: Vec<TargetEndpoint>,
     targets: Vec<Arc<Target>>,
+    /// Where the next target stood in the older table, if nothing came or went before it.
+    next: usize,
     compiled: u64,
     rejected: Vec<Rejected>,
 }
@@ -111,7 +114,7 @@ impl PartialEq<str> for Label<'_> {
     }
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
     /// Adds the endpoint of an instance.
     fn endpoint(&mut self, instance: &Instance, wan: bool, only_passing: bool) {
         let (host, port) = if wan { instance.wan() } else { (&instance.host, instance.port) };
@@ -135,6 +138,25 @@ impl Compiler<'_> {
         self.endpoints.push(endpoint);
     }
 
+    /// Whether the older table has a target of this id.
+    fn knows(&mut self, id: &str) -> bool {
+        self.older(id).is_some()
+    }
+
+    /// The target of this id in the older table. Targets come in the order of that table for the
+    /// most part, so it is nearly always the one after the last.
+    fn older(&mut self, id: &str) -> Option<&'a Arc<Target>> {
+        let before: &'a MeshTable = self.before;
+        let targets = before.targets();
+        let is = |index: usize| targets.get(index).is_some_and(|target| *target.id == *id);
+        self.next = match self.next {
+            next if is(next) => next,
+            next if is(next + 1) => next + 1,
+            _ => before.position(id)?,
+        };
+        targets.get(self.next)
+    }
+
     /// Makes a target of the endpoints at hand, or takes the one from before that is equal.
     fn finish(&mut self, id: Option<&Arc<str>>, layout: &Layout<'_>) {
         // The order of files must not show.
@@ -142,7 +164,7 @@ impl Compiler<'_> {
             (&a.host, a.port, !a.healthy, &a.label).cmp(&(&b.host, b.port, !b.healthy, &b.label))
         });
         self.endpoints.dedup_by(|later, earlier| later.host == earlier.host && later.port == earlier.port);
-        let before = self.before.lookup_id(layout.id);
+        let before = self.older(layout.id);
         let target = match before.filter(|before| layout.describes(before, &self.endpoints)) {
             Some(before) => before.clone(),
             None => {

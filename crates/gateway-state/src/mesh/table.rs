@@ -32,6 +32,13 @@ pub struct MeshTable {
 #[derive(Debug, Default)]
 struct Inner {
     targets: Vec<Arc<Target>>,
+    /// Shared by tables that have the same names.
+    names: Arc<Names>,
+}
+
+/// Where the target of a name stands.
+#[derive(Debug, Default)]
+struct Names {
     exact: HashMap<Arc<str>, u32>,
     wild: HashMap<Wildcard, u32>,
 }
@@ -63,21 +70,20 @@ impl Hash for Wildcard {
 impl MeshTable {
     /// A table of these targets, each under its own id. Of two with the same id the first stays.
     #[must_use]
-    pub fn new(mut targets: Vec<Arc<Target>>) -> Self {
+    pub fn new(targets: Vec<Arc<Target>>) -> Self {
+        Self::after(&Self::default(), targets)
+    }
+
+    /// As [`new`](Self::new), sharing what it can with the table before.
+    pub(crate) fn after(before: &Self, mut targets: Vec<Arc<Target>>) -> Self {
         targets.sort_by(|a, b| a.id.cmp(&b.id));
         targets.dedup_by(|later, earlier| later.id == earlier.id);
-        let wildcards = targets.iter().filter(|target| target.id.starts_with("*.")).count();
-        let mut exact = HashMap::with_capacity(targets.len() - wildcards);
-        let mut wild = HashMap::with_capacity(wildcards);
-        for (index, target) in (0u32..).zip(&targets) {
-            if target.id.starts_with("*.") {
-                wild.insert(Wildcard(target.id.clone()), index);
-            } else {
-                exact.insert(target.id.clone(), index);
-            }
-        }
         targets.shrink_to_fit();
-        Self { inner: Arc::new(Inner { targets, exact, wild }) }
+        let same_name = |(a, b): (&Arc<Target>, &Arc<Target>)| Arc::ptr_eq(a, b) || a.id == b.id;
+        let same =
+            before.targets().len() == targets.len() && before.targets().iter().zip(&targets).all(same_name);
+        let names = if same { Arc::clone(&before.inner.names) } else { Arc::new(Names::of(&targets)) };
+        Self { inner: Arc::new(Inner { targets, names }) }
     }
 
     /// What a name leads to: the exact name, else the longest wildcard that it ends with. `*.x`
@@ -87,16 +93,16 @@ impl MeshTable {
     #[must_use]
     pub fn lookup(&self, sni_lowercase: &str) -> Option<Matched<'_>> {
         let inner = &*self.inner;
-        if let Some((name, &index)) = inner.exact.get_key_value(sni_lowercase) {
+        if let Some((name, &index)) = inner.names.exact.get_key_value(sni_lowercase) {
             return self.matched(name, index);
         }
-        if inner.wild.is_empty() {
+        if inner.names.wild.is_empty() {
             return None;
         }
         let mut rest = sni_lowercase;
         while let Some((label, suffix)) = rest.split_once('.') {
             // An empty label is no label: ".x" has nothing in front of "x".
-            if let Some((name, &index)) = inner.wild.get_key_value(suffix)
+            if let Some((name, &index)) = inner.names.wild.get_key_value(suffix)
                 && !label.is_empty()
             {
                 return self.matched(&name.0, index);
@@ -117,13 +123,14 @@ impl MeshTable {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// The target of exactly this id, wildcards included.
-    pub(crate) fn lookup_id(&self, id: &str) -> Option<&Arc<Target>> {
+    /// Where the target of exactly this id stands, wildcards included.
+    pub(crate) fn position(&self, id: &str) -> Option<usize> {
+        let names = &self.inner.names;
         let index = match id.strip_prefix("*.") {
-            Some(suffix) => self.inner.wild.get(suffix),
-            None => self.inner.exact.get(id),
+            Some(suffix) => names.wild.get(suffix),
+            None => names.exact.get(id),
         };
-        self.inner.targets.get(*index? as usize)
+        index.map(|index| *index as usize)
     }
 
     /// All targets, sorted by id; equal ones of two generations are the same `Arc`.
@@ -152,6 +159,22 @@ impl MeshTable {
     fn matched<'a>(&'a self, name: &'a Arc<str>, index: u32) -> Option<Matched<'a>> {
         let target = self.inner.targets.get(index as usize)?;
         Some(Matched { name, rule: target.rule, index: index as usize, target })
+    }
+}
+
+impl Names {
+    fn of(targets: &[Arc<Target>]) -> Self {
+        let wildcards = targets.iter().filter(|target| target.id.starts_with("*.")).count();
+        let mut exact = HashMap::with_capacity(targets.len() - wildcards);
+        let mut wild = HashMap::with_capacity(wildcards);
+        for (index, target) in (0u32..).zip(targets) {
+            if target.id.starts_with("*.") {
+                wild.insert(Wildcard(target.id.clone()), index);
+            } else {
+                exact.insert(target.id.clone(), index);
+            }
+        }
+        Self { exact, wild }
     }
 }
 

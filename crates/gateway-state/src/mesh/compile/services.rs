@@ -14,11 +14,12 @@ use crate::{
 };
 use claims::Claim;
 use mesh_id::{Datacenter, MeshSni, NameError, Namespace, Partition, ServiceName, SubsetName, TrustDomain};
-use std::{collections::HashMap, fmt::Write};
+use std::collections::HashMap;
 
 pub(super) fn compile(merged: &Merged<'_>, compiler: &mut Compiler<'_>) {
     let claims = claims::of(merged, compiler.own);
     let resolvers = resolvers(merged, compiler.own);
+    let here = here(compiler.own);
     let mut id = String::new();
     for group in claims.chunk_by(|a, b| a.order(b).is_eq()) {
         let Some(first) = group.first() else { continue };
@@ -28,7 +29,7 @@ pub(super) fn compile(merged: &Merged<'_>, compiler: &mut Compiler<'_>) {
             let key = (first.namespace.to_ascii_lowercase(), first.service.to_ascii_lowercase());
             resolvers.get(&key).copied()
         };
-        if let Err(error) = service(group, first, resolver, &mut id, compiler) {
+        if let Err(error) = service(group, first, resolver, here.as_deref(), &mut id, compiler) {
             let message = format!("the name of this service in the mesh would be no host name: {error}");
             let it = first.instance;
             let problem = problem_at(it.file, it.document, "Service", message);
@@ -51,15 +52,16 @@ fn resolvers<'a>(merged: &Merged<'a>, own: &MeshIdentity) -> HashMap<(String, St
     resolvers
 }
 
-/// One service: its own name, and one for each subset.
+/// One service: its own name, and one for each subset. `here` is what such names end in.
 fn service(
     group: &[Claim<'_>],
     first: &Claim<'_>,
     resolver: Option<&Resolver>,
+    here: Result<&str, &NameError>,
     id: &mut String,
     compiler: &mut Compiler<'_>,
 ) -> Result<(), NameError> {
-    let mut name = name(first, compiler.own)?;
+    let here = here.map_err(Clone::clone)?;
     let mut policy = compiler.policy.clone();
     let mut default = None;
     if let Some(resolver) = resolver {
@@ -71,14 +73,13 @@ fn service(
     let all = resolver.map_or(&[][..], |resolver| &resolver.subsets);
     let unnamed = std::iter::once((Rule::Service, default));
     for (rule, subset) in unnamed.chain(all.iter().map(|subset| (Rule::Subset, Some(subset)))) {
-        if let (Rule::Subset, Some(wanted), MeshSni::Service { subset, .. }) = (rule, subset, &mut name) {
-            *subset = Some(SubsetName::parse(&wanted.name)?);
+        let named = subset.filter(|_| rule == Rule::Subset).map(|subset| &*subset.name);
+        write_name(id, named, first, here);
+        // What stands in the older table was checked then. A dot would move the borders of the parts.
+        let plain = !first.service.contains('.') && !first.namespace.contains('.');
+        if !(plain && compiler.knows(id)) {
+            check_name(id, named, first)?;
         }
-        id.clear();
-        // Writing to a String does not fail.
-        let _ = write!(id, "{name}");
-        id.make_ascii_lowercase();
-        mesh_id::is_valid_sni_host(id)?;
         for claim in group {
             let instance = claim.instance.document;
             if subset.is_none_or(|subset| takes(subset, instance, compiler.own)) {
@@ -86,7 +87,7 @@ fn service(
             }
         }
         let service = Label::Shared(first.service);
-        compiler.finish(None, &Layout { id, service, rule, connect_timeout, policy: &policy });
+        compiler.finish(None, &Layout { id: id.as_str(), service, rule, connect_timeout, policy: &policy });
     }
     Ok(())
 }
@@ -96,13 +97,30 @@ fn takes(subset: &Subset, instance: &Instance, own: &MeshIdentity) -> bool {
     subset.filter.matches_all() || subset.filter.matches(&Row::new(instance, Some(own))).unwrap_or(false)
 }
 
-fn name(first: &Claim<'_>, own: &MeshIdentity) -> Result<MeshSni, NameError> {
-    Ok(MeshSni::Service {
-        service: ServiceName::parse(first.service)?,
-        namespace: Namespace::parse(first.namespace)?,
-        partition: Partition::parse(&own.partition)?,
+/// What the names of this datacenter and partition end in: the name of its gateways.
+fn here(own: &MeshIdentity) -> Result<String, NameError> {
+    let gateways = MeshSni::Gateways {
         datacenter: Datacenter::parse(&own.datacenter)?,
+        partition: Partition::parse(&own.partition)?,
         trust_domain: TrustDomain::parse(&own.trust_domain)?,
-        subset: None,
-    })
+    };
+    Ok(gateways.to_string().to_ascii_lowercase())
+}
+
+/// The parts of [`MeshSni::Service`] in its order, without an allocation for each.
+fn write_name(id: &mut String, subset: Option<&str>, first: &Claim<'_>, here: &str) {
+    id.clear();
+    for part in subset.into_iter().chain([&**first.service, first.namespace]) {
+        id.push_str(part);
+        id.push('.');
+    }
+    id.make_ascii_lowercase();
+    id.push_str(here);
+}
+
+fn check_name(id: &str, subset: Option<&str>, first: &Claim<'_>) -> Result<(), NameError> {
+    ServiceName::parse(first.service)?;
+    Namespace::parse(first.namespace)?;
+    subset.map(SubsetName::parse).transpose()?;
+    mesh_id::is_valid_sni_host(id)
 }
