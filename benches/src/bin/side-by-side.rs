@@ -8,38 +8,50 @@
 
 #![expect(clippy::print_stderr, reason = "a program for the command line")]
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 #[derive(Deserialize)]
-struct Spec {
+struct Spec<'a> {
     dir: PathBuf,
-    listen: String,
-    admin: String,
-    trust_domain: String,
-    datacenter: String,
-    ca: PathBuf,
-    routes: Vec<Route>,
+    listen: &'a str,
+    admin: &'a str,
+    trust_domain: &'a str,
+    datacenter: &'a str,
+    ca: &'a str,
+    #[serde(borrow)]
+    routes: Vec<Route<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Route {
-    service: String,
+struct Route<'a> {
+    service: &'a str,
     endpoint: SocketAddr,
+}
+
+/// A row of the catalog.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Instance<'a> {
+    service: &'a str,
+    kind: &'a str,
+    address: IpAddr,
+    port: u16,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["mesh", spec] => read(spec).and_then(|spec| become_gateway(&spec)),
-        ["mesh", spec, "change"] => read(spec).and_then(|spec| write_catalog(&spec).map(drop)),
+        ["mesh", spec] => with(spec, become_gateway),
+        ["mesh", spec, "change"] => with(spec, |spec| write_catalog(spec).map(drop)),
         _ => Err("usage: side-by-side mesh SPEC [change]".into()),
     };
     match outcome {
@@ -51,23 +63,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn read(spec: &str) -> Result<Spec, Box<dyn Error>> {
-    let text = fs::read(spec).map_err(|error| format!("{spec}: {error}"))?;
-    serde_json::from_slice(&text).map_err(|error| format!("{spec}: {error}").into())
+fn with(file: &str, act: impl FnOnce(&Spec<'_>) -> Result<(), Box<dyn Error>>) -> Result<(), Box<dyn Error>> {
+    let text = fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+    act(&serde_json::from_slice(&text).map_err(|error| format!("{file}: {error}"))?)
 }
 
-fn become_gateway(spec: &Spec) -> Result<(), Box<dyn Error>> {
+fn become_gateway(spec: &Spec<'_>) -> Result<(), Box<dyn Error>> {
     let catalog = write_catalog(spec)?;
     // It is built beside this program, by the same profile.
     let gateway = std::env::current_exe()?.with_file_name("mesh-gw");
     let mut command = Command::new(&gateway);
-    command.arg("--catalog").arg(catalog).args(["--address", &spec.listen, "--admin-bind", &spec.admin]);
+    command.arg("--catalog").arg(catalog).args(["--address", spec.listen, "--admin-bind", spec.admin]);
     Err(format!("{}: {}", gateway.display(), command.exec()).into())
 }
 
 /// A file for the mesh and one per hundred services, as a program that writes catalogs does: what
 /// did not change is not written, and what did is put in place by a rename.
-fn write_catalog(spec: &Spec) -> Result<PathBuf, Box<dyn Error>> {
+fn write_catalog(spec: &Spec<'_>) -> Result<PathBuf, Box<dyn Error>> {
     let folder = spec.dir.join("catalog");
     fs::create_dir_all(&folder)?;
     let mesh = json!({
@@ -76,19 +88,15 @@ fn write_catalog(spec: &Spec) -> Result<PathBuf, Box<dyn Error>> {
     replace(&folder.join("mesh.json"), &serde_json::to_vec(&mesh)?)?;
     for (number, routes) in spec.routes.chunks(100).enumerate() {
         let instances: Vec<_> = routes.iter().map(instance).collect();
-        let services = serde_json::to_vec(&json!({ "Instance": instances }))?;
+        let services = serde_json::to_vec(&HashMap::from([("Instance", instances)]))?;
         replace(&folder.join(format!("services-{number:04}.json")), &services)?;
     }
     Ok(folder)
 }
 
-fn instance(route: &Route) -> Value {
-    json!({
-        "Service": route.service,
-        "Kind": "connect-proxy",
-        "Address": route.endpoint.ip(),
-        "Port": route.endpoint.port(),
-    })
+fn instance<'a>(route: &Route<'a>) -> Instance<'a> {
+    let (address, port) = (route.endpoint.ip(), route.endpoint.port());
+    Instance { service: route.service, kind: "connect-proxy", address, port }
 }
 
 fn replace(file: &Path, contents: &[u8]) -> std::io::Result<()> {
