@@ -81,8 +81,6 @@ pub struct Settings {
     pub role: Role,
     /// Name of the gateway's own service in the catalog.
     pub service: String,
-    /// Id of the gateway's own instance; the service's name if not set.
-    pub proxy_id: Option<String>,
     /// File or folder of the static catalog. Empty only where a command reads none.
     pub catalog: PathBuf,
     /// Name and address of each listener, never empty, names and addresses unique.
@@ -229,7 +227,6 @@ impl Settings {
         Self {
             role,
             service: String::new(),
-            proxy_id: None,
             catalog: PathBuf::new(),
             listen: Vec::new(),
             wan_address: None,

@@ -57,7 +57,6 @@ reasons! {
     NoEndpoint = "no_endpoint", "The service is known but has no endpoint that may be used.";
     ConnectionLimit = "connection_limit", "The service has as many open connections as its limit allows.";
     PendingLimit = "pending_limit", "The service has as many pending connects as its limit allows.";
-    ProcessLimit = "process_limit", "The gateway has as many open connections as its limit allows.";
     ConnectRefused = "connect_refused", "The last endpoint that was tried refused the connection.";
     ConnectTimeout = "connect_timeout", "No endpoint that was tried answered within the connect timeout.";
     ConnectFailed = "connect_failed", "The connection to the endpoint failed for another reason than refusal or silence.";

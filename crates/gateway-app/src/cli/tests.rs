@@ -56,8 +56,6 @@ fn every_flag_arrives() {
         "--catalog=/c",
         "--service",
         "gw",
-        "--proxy-id",
-        "gw-1",
         "--address",
         "127.0.0.1:1",
         "--wan-address",
@@ -84,7 +82,7 @@ fn every_flag_arrives() {
         "2",
     ])
     .settings();
-    assert_eq!((settings.service.as_str(), settings.proxy_id.as_deref()), ("gw", Some("gw-1")));
+    assert_eq!(settings.service, "gw");
     assert_eq!(settings.listen.len(), 2);
     assert_eq!(settings.wan_address.as_deref(), Some("gw.example:2"));
     assert_eq!(settings.admin_bind.port(), 4);

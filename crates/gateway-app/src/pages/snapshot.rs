@@ -45,7 +45,6 @@ pub fn snapshot(snapshot: &MeshSnapshot, settings: &Settings, query: &Query) -> 
             "program": settings.role.program(),
             "version": env!("CARGO_PKG_VERSION"),
             "service": settings.service,
-            "proxy_id": settings.proxy_id.as_ref().unwrap_or(&settings.service),
             "catalog": settings.catalog.display().to_string(),
         },
         "settings": settings.shown().iter().map(|shown| {

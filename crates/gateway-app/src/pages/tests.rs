@@ -164,7 +164,6 @@ fn the_snapshot_shows_names_files_and_settings_with_their_origin() {
     assert_eq!(billing["connect_timeout"], "7s");
     assert_eq!(page["files"]["total"], 1);
     assert_eq!(page["rejected"], json!({ "total": 0, "rows": [] }));
-    assert_eq!(page["gateway"]["proxy_id"], "mesh-gateway");
     let hello = &page["settings"]["timers.hello"];
     assert_eq!(*hello, json!({ "value": "3s", "origin": "environment GATEWAY_TIMERS_HELLO" }));
     assert_eq!(page["settings"]["workers"]["origin"], "default");

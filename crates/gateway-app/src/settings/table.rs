@@ -31,12 +31,6 @@ pub(super) static TOP: &[Key] = &[
         "Name of the gateway's own service in the catalog. Limits come from the `service-defaults` of this name. Default: the role's, `mesh-gateway`."
     ),
     key!(
-        "proxy_id",
-        Text(|s, v| name(v).map(|v| s.proxy_id = Some(v))),
-        "",
-        "Id of the gateway's own instance in the catalog. Default: the name of the service."
-    ),
-    key!(
         "address",
         OwnAddress(|s, v| s.listen = vec![("default".to_owned(), v)]),
         "0.0.0.0:8443",
@@ -46,7 +40,7 @@ pub(super) static TOP: &[Key] = &[
         "wan_address",
         Text(|s, v| host_port(v).map(|v| s.wan_address = Some(v))),
         "",
-        "Address by which other datacenters reach this gateway. An endpoint with this address is the gateway itself: dialling it would be a loop and is refused. The port is 8443 where none is given."
+        "Address by which other datacenters reach this gateway. Where it is an IP, an endpoint with this address is the gateway itself: dialling it would be a loop and is refused. The port is 8443 where none is given."
     ),
     key!(
         "bind_address",

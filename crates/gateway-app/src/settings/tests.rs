@@ -60,7 +60,6 @@ fn every_default_is_this() {
     let expected = [
         ("catalog", ""),
         ("service", "mesh-gateway"),
-        ("proxy_id", ""),
         ("address", "0.0.0.0:8443"),
         ("wan_address", ""),
         ("bind_address", ""),
@@ -116,7 +115,6 @@ fn every_default_arrives_in_its_field() {
     let expected = Settings {
         role: Role::Mesh,
         service: "mesh-gateway".to_owned(),
-        proxy_id: None,
         catalog: PathBuf::new(),
         listen: vec![("default".to_owned(), "0.0.0.0:8443".parse().unwrap())],
         wan_address: None,
@@ -192,7 +190,7 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
 fn every_key_can_be_set_from_every_source() {
     let another = |key: &Key| match key.name {
         "catalog" | "admin_token_file" | "access_log_file" => "/tmp/x",
-        "service" | "proxy_id" => "other",
+        "service" => "other",
         "address" | "wan_address" | "admin_bind" => "127.0.0.9:7",
         "bind_address" => "lan=127.0.0.9:8",
         "log_level" => "debug",
