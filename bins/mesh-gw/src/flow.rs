@@ -21,7 +21,7 @@ use gateway_state::mesh::Rule;
 use mesh_endpoints::EjectionNotice;
 use mesh_forward::tcp::dial::{self, DialObserver, Dialled, Socket, Start};
 use mesh_forward::tcp::socket::recv;
-use mesh_forward::tcp::{DialError, Relay, with_scratch};
+use mesh_forward::tcp::{DialError, DialFailure, Relay, with_scratch};
 use rustix::io::Errno;
 use sni_peek::{ClientHello, Parsed};
 
@@ -48,6 +48,19 @@ pub(crate) struct Decided {
     pub(crate) since: Instant,
 }
 
+impl Decided {
+    /// What is known of the connection, should it end before it has an endpoint.
+    pub(crate) fn refusal<'a>(&'a self, parts: &Parts) -> Refusal<'a> {
+        Refusal {
+            sni: Some(&self.sni),
+            alpn: self.alpn.as_deref(),
+            service: Some(self.route.figures(&parts.metrics)),
+            rule: Some(self.rule.as_str()),
+            ..Refusal::default()
+        }
+    }
+}
+
 impl Handler for Flow {
     fn accept(&self, conn: Accepted) {
         let client = Client { socket: Socket::New(conn.socket), guard: conn.guard };
@@ -70,7 +83,8 @@ impl Handler for Flow {
 fn begin(parts: &Arc<Parts>, client: Client, buffer: &mut [u8]) -> Option<Connection> {
     let Socket::New(fd) = &client.socket else { return None };
     let bytes = match recv(fd, buffer) {
-        Ok(0) => return refuse(client.guard, Reason::Probe, Refusal::default()),
+        // By FIN or, as some health checks do, by a reset.
+        Ok(0) | Err(Errno::CONNRESET) => return refuse(client.guard, Reason::Probe, Refusal::default()),
         Ok(n) => buffer.get(..n).unwrap_or_default(),
         Err(Errno::AGAIN) => &[],
         Err(_) => return refuse(client.guard, Reason::ClientReset, Refusal::default()),
@@ -189,8 +203,9 @@ pub(crate) fn refuse_dial(
     parts: &Parts,
     guard: ConnGuard,
     decided: &Decided,
-    error: &DialError,
+    failure: &DialFailure,
 ) -> Option<Connection> {
+    let DialFailure { error, attempts } = failure;
     let endpoint = match error {
         DialError::Loop(address) | DialError::Failed(address, _) | DialError::TimedOut(address) => {
             Some(*address)
@@ -198,15 +213,8 @@ pub(crate) fn refuse_dial(
         _ => None,
     };
     parts.dial_failed(&decided.route, error);
-    let refusal = Refusal {
-        sni: Some(&decided.sni),
-        alpn: decided.alpn.as_deref(),
-        service: Some(decided.route.figures(&parts.metrics)),
-        rule: Some(decided.rule.as_str()),
-        endpoint,
-        attempts: u8::from(endpoint.is_some()),
-        detail: Some(&error.to_string()),
-    };
+    let refusal =
+        Refusal { endpoint, attempts: *attempts, detail: Some(&error.to_string()), ..decided.refusal(parts) };
     refuse(guard, reasons::of_dial(error), refusal)
 }
 

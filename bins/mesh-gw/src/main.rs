@@ -19,8 +19,9 @@ fn main() -> ExitCode {
         role: Role::Mesh,
         arguments: std::env::args_os().collect(),
         environment: std::env::vars_os().collect(),
-        out: &mut stdout().lock(),
-        err: &mut stderr().lock(),
+        // Not locked: the locks would last as long as the gateway, and whoever logs would wait for them.
+        out: &mut stdout(),
+        err: &mut stderr(),
     };
     let code = match invoke(call) {
         Invocation::Run(settings) => run(&settings, |parts| Flow { parts }),

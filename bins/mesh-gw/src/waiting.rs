@@ -1,7 +1,8 @@
 //! Connections that somebody has to be waited for: the client with its hello, or an endpoint.
 //!
 //! An incomplete hello has a buffer of its own, as long as what has arrived, under one deadline
-//! that runs from the accept and one budget that all of them share.
+//! that runs from the accept and one budget that all of them share. A whole one that waits for its
+//! endpoint is on another budget, so that whoever sends halves cannot keep good clients out.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use mesh_forward::tcp::socket::{clear_readable, recv};
 use mesh_forward::tcp::{Relay, with_scratch};
 use rustix::io::Errno;
 use sni_peek::{HelloReader, Parsed};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -26,8 +28,10 @@ use crate::flow::{self, Client, Decided, Observer};
 /// Waits for the rest of a hello that begins with `bytes`.
 pub(crate) fn for_hello(parts: &Arc<Parts>, client: Client, bytes: &[u8]) -> Connection {
     let (parts, deadline) = (Arc::clone(parts), Instant::now() + parts.hello_timeout);
-    let mut hello =
-        Incomplete { reader: HelloReader::new(parts.hello_limits), memory: parts.hello_memory.open() };
+    let mut hello = Incomplete {
+        reader: HelloReader::new(parts.hello_limits),
+        memory: parts.hello_memory.incomplete.open(),
+    };
     let first = if bytes.is_empty() { Step::More } else { hello.push(bytes) };
     Connection::Waiting(Box::pin(async move {
         let Client { socket, guard } = client;
@@ -58,25 +62,38 @@ pub(crate) fn for_endpoint(
     bytes: &[u8],
 ) -> Connection {
     let parts = Arc::clone(parts);
-    let mut memory = parts.hello_memory.open();
+    let mut memory = parts.hello_memory.whole.open();
     let first = memory.resize(bytes.len()).then(|| bytes.to_vec());
     Connection::Waiting(Box::pin(async move {
         let _until_sent = memory;
         let Client { socket, guard } = client;
-        let Some(first) = first else { return end(guard, Reason::HelloMemory, None) };
-        let observer = Observer { parts: &parts, route: &decided.route };
-        let dialled = tokio::select! {
-            biased;
-            reason = cut(&guard) => return end(guard, reason, None),
-            dialled = dialling.finish(|| fastrand::u64(..), &first, &observer) => dialled,
+        let stream = match socket.watch() {
+            Ok(stream) => stream,
+            Err(error) => return end(guard, Reason::Internal, Some(&error.to_string())),
         };
-        match dialled {
-            Ok(dialled) => flow::relay(&parts, Client { socket, guard }, decided, dialled, &first),
-            Err(error) => {
-                flow::refuse_dial(&parts, guard, &decided, &error);
-                None
+        let Some(first) = first else {
+            guard.refuse(Reason::HelloMemory, decided.refusal(&parts));
+            return None;
+        };
+        let observer = Observer { parts: &parts, route: &decided.route };
+        let gone = tokio::select! {
+            biased;
+            reason = cut(&guard) => reason,
+            // A client that only ends its side still wants the answer; one that resets does not.
+            _ = stream.ready(Interest::ERROR) => Reason::ClientReset,
+            dialled = dialling.finish(|| fastrand::u64(..), &first, &observer) => {
+                let client = Client { socket: Socket::Watched(stream), guard };
+                return match dialled {
+                    Ok(dialled) => flow::relay(&parts, client, decided, dialled, &first),
+                    Err(failure) => {
+                        flow::refuse_dial(&parts, client.guard, &decided, &failure);
+                        None
+                    }
+                };
             }
-        }
+        };
+        guard.refuse(gone, decided.refusal(&parts));
+        None
     }))
 }
 
@@ -106,7 +123,9 @@ impl Incomplete {
                 return Err((Reason::Internal, Some(error.to_string())));
             }
             step = with_scratch(|buffer| match recv(stream, buffer) {
-                Ok(0) if self.reader.bytes().is_empty() => Step::Refused(Reason::Probe, None),
+                Ok(0) | Err(Errno::CONNRESET) if self.reader.bytes().is_empty() => {
+                    Step::Refused(Reason::Probe, None)
+                }
                 Ok(0) => Step::Refused(Reason::HelloEof, None),
                 Ok(n) => {
                     if n < buffer.len() {
@@ -132,10 +151,11 @@ impl Incomplete {
                 return Step::Refused(reason, flow::detail_of(&refused));
             }
         };
-        if self.memory.resize(self.reader.capacity()) {
-            step
-        } else {
-            Step::Refused(Reason::HelloMemory, None)
+        match step {
+            // It is about to leave the buffer.
+            Step::Whole => step,
+            step if self.memory.resize(self.reader.capacity()) => step,
+            _ => Step::Refused(Reason::HelloMemory, None),
         }
     }
 }

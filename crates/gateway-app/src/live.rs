@@ -105,12 +105,16 @@ impl LiveRoute {
     }
 
     /// The same endpoint set and figures under the target's new version; `endpoints` are its
-    /// addresses as they are now.
-    pub(crate) fn with_target(&self, target: Arc<Target>, endpoints: impl FnOnce() -> Vec<Endpoint>) -> Self {
+    /// addresses as they are now; without them the set stays as it is.
+    pub(crate) fn with_target(
+        &self,
+        target: Arc<Target>,
+        endpoints: Option<impl FnOnce() -> Vec<Endpoint>>,
+    ) -> Self {
         let figures =
             if self.target.service == target.service { self.figures.clone() } else { OnceLock::new() };
         let next = Self { target, defaults: Arc::clone(&self.defaults), set: self.set.clone(), figures };
-        if let Some(set) = next.set.get() {
+        if let (Some(set), Some(endpoints)) = (next.set.get(), endpoints) {
             set.update(next.policy(), endpoints());
         }
         next
@@ -122,6 +126,11 @@ impl LiveRoute {
             Some(set) => set.update(self.policy(), endpoints),
             None => drop(self.set.set(EndpointSet::new(self.policy(), endpoints))),
         }
+    }
+
+    /// Whether the set has been made.
+    pub(crate) fn has_set(&self) -> bool {
+        self.set.get().is_some()
     }
 
     /// The documents' view of it.

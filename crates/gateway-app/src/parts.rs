@@ -30,7 +30,7 @@ pub struct Parts {
     /// Time for a whole hello, from the accept.
     pub hello_timeout: Duration,
     /// Memory of all hellos that wait for something.
-    pub hello_memory: Arc<Budget>,
+    pub hello_memory: HelloMemory,
     /// Time for connecting where the documents name none.
     pub connect_timeout: Duration,
     /// Keepalive towards gateways of other datacenters and partitions.
@@ -39,6 +39,31 @@ pub struct Parts {
     pub own: Arc<OwnAddresses>,
     /// Keeps a repeated line from filling the log.
     pub lines: LineLimiter,
+}
+
+/// The memory of hellos, in two parts: strangers fill the one, and only what a route was found for
+/// gets into the other.
+#[derive(Debug)]
+pub struct HelloMemory {
+    /// Hellos that have not arrived as a whole: three quarters.
+    pub incomplete: Arc<Budget>,
+    /// Whole hellos whose endpoint is being dialled: one quarter.
+    pub whole: Arc<Budget>,
+}
+
+impl HelloMemory {
+    /// Shares `bytes` between the two.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        let whole = bytes / 4;
+        Self { incomplete: Budget::new(bytes - whole), whole: Budget::new(whole) }
+    }
+
+    /// Bytes in use now.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.incomplete.used() + self.whole.used()
+    }
 }
 
 impl Parts {

@@ -65,7 +65,10 @@ impl Reconciler {
 
     /// Brings the endpoint sets that use names up to date.
     pub fn resolved(&self, live: &Live) {
-        for route in live.current().routes().iter().filter(|route| uses_names(route.target())) {
+        let live = live.current();
+        let named =
+            live.routes().iter().filter(|route| uses_names(route.target()) && self.knows(route.target()));
+        for route in named {
             route.update(self.endpoints(route.target()));
         }
     }
@@ -87,7 +90,7 @@ impl Reconciler {
         let routes = targets.iter().enumerate().map(|(index, target)| match known(index, target) {
             Some(route) if Arc::ptr_eq(route.target(), target) => Arc::clone(route),
             Some(route) => {
-                let endpoints = || self.endpoints(target);
+                let endpoints = self.knows(target).then(|| || self.endpoints(target));
                 Arc::new(self.resolved_if_named(route.with_target(Arc::clone(target), endpoints)))
             }
             None => Arc::new(self.resolved_if_named(LiveRoute::new(Arc::clone(target), &self.defaults))),
@@ -98,6 +101,8 @@ impl Reconciler {
 
     /// Watches exactly the names that the snapshot uses.
     fn follow_names(&mut self, snapshot: &MeshSnapshot) {
+        // One that was refused because there were too many may have its turn now.
+        self.watched.retain(|_, watched| watched.name.is_followed());
         let endpoints = snapshot.table.targets().iter().flat_map(|target| &target.endpoints);
         let wanted: HashSet<&Arc<str>> = endpoints.filter_map(host_name).collect();
         self.watched.retain(|host, _| wanted.contains(host));
@@ -105,23 +110,38 @@ impl Reconciler {
             if self.watched.contains_key(host) {
                 continue;
             }
-            let (mut changes, answers) = (self.names.watch(host), Arc::clone(&self.answers));
+            let name = self.names.watch(host);
+            let (mut changes, answers) = (name.another(), Arc::clone(&self.answers));
             let follower = tokio::spawn(async move {
                 loop {
                     changes.changed().await;
                     answers.notify_one();
                 }
             });
-            self.watched.insert(Arc::clone(host), Watched { name: self.names.watch(host), follower });
+            self.watched.insert(Arc::clone(host), Watched { name, follower });
         }
     }
 
     /// Only this side knows what names stand for: such a set is made here, not on first use.
     fn resolved_if_named(&self, route: LiveRoute) -> LiveRoute {
-        if uses_names(route.target()) {
+        if uses_names(route.target()) && (self.knows(route.target()) || !route.has_set()) {
             route.update(self.endpoints(route.target()));
         }
         route
+    }
+
+    /// Waits until every name has been looked up once, well or not.
+    pub async fn names_settled(&self) {
+        for watched in self.watched.values() {
+            watched.name.settled().await;
+        }
+    }
+
+    /// Whether every name of a target has been looked up. Until then its endpoints are not known, and
+    /// a set that works is left alone.
+    fn knows(&self, target: &Target) -> bool {
+        let known = |name| self.watched.get(name).is_none_or(|watched| watched.name.state().is_settled());
+        target.endpoints.iter().filter_map(host_name).all(known)
     }
 
     fn endpoints(&self, target: &Target) -> Vec<Endpoint> {

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use gateway_runtime::access_log::{AccessLog, AccessLogConfig};
 use gateway_runtime::admin::{Admin, AdminDeps, AdminToken};
-use gateway_runtime::budget::Budget;
 use gateway_runtime::drain::Drain;
 use gateway_runtime::listener::{AcceptConfig, Bound, Handler};
 use gateway_runtime::metrics::{Metrics, NONE};
@@ -32,13 +31,14 @@ use mesh_forward::dns::{Names, NamesConfig};
 use mesh_forward::tcp::socket::Keepalive;
 use mesh_forward::tcp::{PipeConfig, Pipes, RelayConfig};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::catalog::source_config;
 use crate::figures;
 use crate::live::Live;
 use crate::pages::MeshPages;
-use crate::parts::{Parts, Recorder, own_addresses};
+use crate::parts::{HelloMemory, Parts, Recorder, own_addresses};
 use crate::reconcile::Reconciler;
 use crate::settings::Settings;
 
@@ -139,7 +139,7 @@ async fn gateway<H: Handler>(
         relay: Arc::new(relay_config(settings)),
         hello_limits: sni_peek::Limits { max_bytes: settings.limits.hello_bytes },
         hello_timeout: settings.timers.hello,
-        hello_memory: Budget::new(settings.limits.hello_memory),
+        hello_memory: HelloMemory::new(settings.limits.hello_memory),
         connect_timeout: settings.timers.connect,
         remote_keepalive: remote_keepalive(settings),
         own: Arc::new(own_addresses(&bound, settings.wan_address.as_deref())),
@@ -155,36 +155,55 @@ async fn gateway<H: Handler>(
     tracing::info!(address = %admin.local_addr(), "admin endpoint");
     let pages = Arc::new(MeshPages::new(settings, &parts, &registry, reader.clone()));
     let deps = AdminDeps { ready: ready.clone(), metrics: Arc::clone(&metrics), pages, log, token };
-    let control =
-        Control { parts: &parts, registry: &registry, settings, handle: &handle, reader, reconciler };
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
     let admin = tokio::spawn(admin.serve(deps, async move { drop(admin_stopped.await) }));
 
     let handler = Arc::new(flow(Arc::clone(&parts)));
     let accept = AcceptConfig { max_connections: connections, backoff: settings.timers.accept_backoff };
+    // Names that answer in time are known before the first connection comes.
+    drop(tokio::time::timeout(settings.timers.connect, reconciler.names_settled()).await);
+    reconciler.resolved(&live);
+    let mut acceptors = Vec::new();
     for listener in bound {
         let (name, address) = (listener.name().to_owned(), listener.local_addr());
         let served = listener.serve(&workers, &registry, &handler, &watch, accept);
-        served.map_err(|error| Failure::Address(error.to_string()))?;
+        acceptors.extend(served.map_err(|error| Failure::Address(error.to_string()))?);
         tracing::info!(listener = name, %address, "listening");
     }
     ready.set("listeners", Ok(()));
 
-    let (stop_source, source_stopped) = oneshot::channel::<()>();
-    let source = tokio::spawn(source.run(async move { drop(source_stopped.await) }));
+    follow(source)?;
+    let control =
+        Control { parts: &parts, registry: &registry, settings, handle: &handle, reader, reconciler };
     control.until_told(&mut signals, &access_log).await;
-    let cut = end(settings, &drain, &registry, &mut signals).await;
+    let cut = end(settings, &drain, acceptors, &registry, &mut signals).await;
     tracing::info!(cut, "ended");
-    drop(workers);
+    let stuck = workers.stop(LAST_WORDS);
+    if stuck > 0 {
+        tracing::error!(stuck, "workers did not end; the process ends without them");
+    }
     // Whoever reads a page now gets it; whoever comes later is refused.
-    let _gone = (stop_admin.send(()), stop_source.send(()));
-    drop(tokio::time::timeout(LAST_WORDS, async { drop((admin.await, source.await)) }).await);
+    let _gone = stop_admin.send(());
+    drop(tokio::time::timeout(LAST_WORDS, admin).await);
     access_log.flush(LAST_WORDS);
     Ok(())
 }
 
+/// Follows the catalog on a thread of its own: a file system that hangs must not keep the control
+/// thread from signals and pages. It ends with the process.
+fn follow(source: FileSource) -> Result<(), Failure> {
+    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(source.run(std::future::pending())),
+        Err(error) => tracing::error!(%error, "the catalog is not followed"),
+    };
+    let spawned = std::thread::Builder::new().name("catalog".to_owned()).spawn(run);
+    spawned.map(drop).map_err(|error| Failure::Internal(format!("cannot follow the catalog: {error}")))
+}
+
 /// A line of the same kind and cause is said once in this time.
 const QUIET: Duration = Duration::from_secs(10);
+/// How long answers for names are gathered.
+const BURST: Duration = Duration::from_millis(50);
 /// For what remains to be written at the end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -205,7 +224,7 @@ impl Control<'_> {
         let limits = SweepLimits { idle: timers.idle, age: timers.max_age };
         let mut sweep = tokio::time::interval(timers.sweep);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut following = true;
+        let (mut following, mut resolve_at) = (true, None);
         loop {
             tokio::select! {
                 signal = signals.next() => match signal {
@@ -222,7 +241,14 @@ impl Control<'_> {
                     following = false;
                     tracing::error!("the catalog is no longer followed; what is in use stays. Please report this");
                 },
-                () = self.reconciler.names_changed() => self.reconciler.resolved(&self.parts.live),
+                // Answers come in bursts: one pass for all.
+                () = self.reconciler.names_changed(), if resolve_at.is_none() => {
+                    resolve_at = Some(Instant::now() + BURST);
+                }
+                () = tokio::time::sleep_until(resolve_at.unwrap_or_else(Instant::now)), if resolve_at.is_some() => {
+                    resolve_at = None;
+                    self.reconciler.resolved(&self.parts.live);
+                }
                 _ = sweep.tick() => self.sweep(limits),
             }
         }
@@ -244,7 +270,13 @@ impl Control<'_> {
 }
 
 /// Drains: refuses new connections, waits for the open ones, cuts what is left. Returns how many.
-async fn end(settings: &Settings, drain: &Drain, registry: &Registry, signals: &mut Signals) -> usize {
+async fn end(
+    settings: &Settings,
+    drain: &Drain,
+    acceptors: Vec<JoinHandle<()>>,
+    registry: &Registry,
+    signals: &mut Signals,
+) -> usize {
     let deadline = Instant::now() + settings.drain_time;
     drain.start(deadline);
     tracing::info!(
@@ -253,6 +285,10 @@ async fn end(settings: &Settings, drain: &Drain, registry: &Registry, signals: &
         "draining: no new connections; a second signal ends at once"
     );
     let emptied = async {
+        // First they take what waits in the kernel's queues.
+        for acceptor in acceptors {
+            drop(acceptor.await);
+        }
         while registry.open() > 0 {
             tokio::time::sleep(POLL).await;
         }

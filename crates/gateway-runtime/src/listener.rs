@@ -11,6 +11,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use crate::drain::DrainWatch;
 use crate::registry::{ConnGuard, Registry};
@@ -151,7 +153,7 @@ impl Bound {
     }
 
     /// Listens, and accepts on every worker until `drain` starts. What waits in the kernel's queue
-    /// at that moment is still accepted.
+    /// at that moment is still accepted: after that the tasks that are returned end.
     ///
     /// # Errors
     /// When somebody else has begun to listen on the address since it was bound.
@@ -162,14 +164,14 @@ impl Bound {
         handler: &Arc<H>,
         drain: &DrainWatch,
         config: AcceptConfig,
-    ) -> Result<(), BindError> {
+    ) -> Result<Vec<JoinHandle<()>>, BindError> {
         let Self { name, address, first } = self;
         let sockets = listen_all(address, first, workers.count()).map_err(|errno| BindError {
             name: name.as_ref().to_owned(),
             address,
             source: errno.into(),
         })?;
-        for (worker, socket) in sockets.into_iter().enumerate() {
+        let accept = |(worker, socket)| {
             let acceptor = Acceptor {
                 worker,
                 name: Arc::clone(&name),
@@ -178,14 +180,15 @@ impl Bound {
                 config,
                 pause: None,
             };
-            workers.spawn_on(worker, acceptor.run(socket, drain.clone()));
-        }
-        Ok(())
+            workers.spawn_on(worker, acceptor.run(socket, drain.clone()))
+        };
+        Ok(sockets.into_iter().enumerate().filter_map(accept).collect())
     }
 }
 
 /// Bounded by `net.core.somaxconn` besides.
 const BACKLOG: i32 = 4096;
+const BATCHES_IN_QUEUE: usize = BACKLOG as usize / BATCH + 1;
 
 /// One listening socket per worker.
 fn listen_all(address: SocketAddr, first: OwnedFd, workers: usize) -> Result<Vec<OwnedFd>, Errno> {
@@ -263,6 +266,9 @@ impl<H: Handler> Acceptor<H> {
                 Batch::Full => {
                     self.resume();
                     tokio::task::yield_now().await;
+                    if drain.is_draining() {
+                        break;
+                    }
                 }
                 Batch::Pause(cause, error) => tokio::select! {
                     () = self.back_off(cause, error) => {}
@@ -270,8 +276,13 @@ impl<H: Handler> Acceptor<H> {
                 },
             }
         }
-        // A closed listener resets what waits in its queue: take it first.
-        while matches!(self.batch(&listener), Batch::Full) {}
+        // A closed listener resets what waits in its queue: take it first, but no more than can wait.
+        for _ in 0..BATCHES_IN_QUEUE {
+            if !matches!(self.batch(&listener), Batch::Full) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     fn batch(&mut self, listener: &TcpStream) -> Batch {
@@ -287,12 +298,14 @@ impl<H: Handler> Acceptor<H> {
             match accept(listener) {
                 Ok((socket, peer)) => {
                     if let Some(guard) = self.registry.register(self.worker, &self.name, peer) {
-                        self.handler.accept(Accepted { socket, guard });
+                        self.hand_over(Accepted { socket, guard });
                     }
                 }
                 Err(Errno::AGAIN) => return Batch::Empty,
                 // The client has gone already, or a signal came.
                 Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
+                // The kernel says so also when nobody waits.
+                Err(Errno::MFILE | Errno::NFILE) if !somebody_waits(listener) => return Batch::Empty,
                 Err(errno @ (Errno::MFILE | Errno::NFILE)) => {
                     return Batch::Pause(PauseCause::Descriptors, Some(errno));
                 }
@@ -303,6 +316,14 @@ impl<H: Handler> Acceptor<H> {
             }
         }
         Batch::Full
+    }
+
+    /// A mistake in the handler costs its connection, not the listener.
+    fn hand_over(&self, conn: Accepted) {
+        let handed = std::panic::catch_unwind(AssertUnwindSafe(|| self.handler.accept(conn)));
+        if handed.is_err() {
+            tracing::error!(listener = &*self.name, "the handler of a connection panicked");
+        }
     }
 
     async fn back_off(&mut self, cause: PauseCause, error: Option<Errno>) {

@@ -7,6 +7,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
@@ -58,6 +59,21 @@ impl Workers {
     }
 }
 
+impl Workers {
+    /// Ends all tasks and waits for the threads, but no longer than `limit`: one that is stuck in a
+    /// call must not keep the process from ending. Returns how many did not end.
+    pub fn stop(mut self, limit: Duration) -> usize {
+        self.stop.send_replace(true);
+        let deadline = Instant::now() + limit;
+        while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let stuck = self.threads.iter().filter(|thread| !thread.is_finished()).count();
+        self.threads.retain(JoinHandle::is_finished);
+        stuck
+    }
+}
+
 impl Drop for Workers {
     fn drop(&mut self) {
         self.stop.send_replace(true);
@@ -90,5 +106,19 @@ mod tests {
         assert_eq!(names, ["worker-0", "worker-0", "worker-1", "worker-1"]);
         drop(workers);
         assert!(receive.recv().is_err(), "all tasks are gone");
+    }
+
+    #[test]
+    fn a_stuck_worker_does_not_keep_the_process() {
+        let workers = Workers::start(NonZeroUsize::new(2).unwrap()).unwrap();
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (send, receive) = std::sync::mpsc::channel();
+        workers.spawn_on(0, async move {
+            send.send(()).unwrap();
+            let _stuck_until_the_end = held.recv();
+        });
+        receive.recv().unwrap();
+        assert_eq!(workers.stop(Duration::from_millis(50)), 1);
+        drop(hold);
     }
 }

@@ -9,8 +9,9 @@
 //!   thread, a connection that proves to be bulk moves to `splice(2)`.
 //! * [`dns`]: addresses of endpoints that are named by a host name.
 //!
-//! It expects a current-thread runtime per worker (buffers, pipes and the wait for a closing peer
-//! are shared by the connections of a thread); on another runtime it is correct but shares less.
+//! A relay must be polled on a current-thread runtime, one per worker thread: buffers and the wait
+//! for a closing peer are shared by the connections of a thread, and readiness is cleared by hand,
+//! which is only sound where no event can be delivered in between.
 
 pub mod dns;
 pub mod tcp;

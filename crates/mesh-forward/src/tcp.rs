@@ -10,7 +10,7 @@ mod copy;
 mod scratch;
 mod splice;
 
-pub use dial::{DialError, DialPlan, Dialled, Dialling, Start};
+pub use dial::{DialError, DialFailure, DialPlan, Dialled, Dialling, Start};
 pub use pipes::{PipeConfig, PipeCounters, Pipes};
 pub use relay::{End, Meter, Relay, RelayConfig};
 pub use scratch::with_scratch;

@@ -181,3 +181,21 @@ async fn the_memory_of_all_incomplete_hellos_has_one_bound() {
     }
     world.wait_hello_memory(|bytes| bytes == 0.0).await;
 }
+
+/// A hello that comes in one piece needs no memory of its own.
+#[tokio::test]
+async fn a_whole_hello_is_served_while_that_memory_is_taken() {
+    let world = World::start(&[("LIMITS_HELLO_BYTES", "16KiB"), ("LIMITS_HELLO_MEMORY", "64KiB")]).await;
+    let held = fill(&world, &of_size(16 * 1024)).await;
+    let whole = of_size(8 * 1024);
+    for _ in 0..4 {
+        // As over any network: accepted first, and the hello a moment later.
+        let mut client = world.connect().await;
+        client.until_accepted().await;
+        client.send(&whole).await;
+        let record = client.carried(&whole, &world.near).await;
+        assert_eq!(record["reason"], "closed", "{record}");
+    }
+    drop(held);
+    world.wait_hello_memory(|bytes| bytes == 0.0).await;
+}

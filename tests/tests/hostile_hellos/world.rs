@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use gateway_testkit::{Backend, Deadline, Document, End, Gateway, Lab, Place, Script, eventually};
+use gateway_testkit::{Backend, Deadline, Document, End, Gateway, Lab, Place, Script, eventually, wait_for};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -108,6 +108,18 @@ pub(crate) struct Client<'a> {
 }
 
 impl Client<'_> {
+    /// Waits until the gateway has accepted the connection and waits for its hello.
+    pub(crate) async fn until_accepted(&self) {
+        let admin = self.world.gateway.admin().unwrap();
+        let peer = self.address.to_string();
+        let accepted = async || {
+            let page = admin.connections().await.ok()?;
+            let rows = page["connections"].as_array()?;
+            rows.iter().any(|row| row["peer"] == *peer && row["state"] == "opening").then_some(())
+        };
+        wait_for(Deadline::usual(), "the connection is on /connections", accepted).await.unwrap();
+    }
+
     /// Sends what the gateway will take: one that has seen enough resets the connection in the middle.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;

@@ -12,10 +12,10 @@ pub(super) fn check(settings: &mut Settings, problems: &mut Vec<SettingProblem>)
     }
     let mut wrong = Vec::new();
     let Settings { limits, timers, ejection, .. } = &*settings;
-    if limits.hello_memory < limits.hello_bytes {
+    if limits.hello_memory / 4 < limits.hello_bytes {
         wrong.push((
             "limits.hello_memory",
-            "it is less than limits.hello_bytes: no ClientHello of that size would fit".to_owned(),
+            "it is less than four times limits.hello_bytes: no ClientHello of that size would fit into a quarter".to_owned(),
         ));
     }
     if limits.pipe_memory > 0 && limits.pipe_memory < limits.pipe_size {

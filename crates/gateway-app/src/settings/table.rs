@@ -299,7 +299,7 @@ pub(super) static LIMITS: &[Key] = &[
             |s, v| s.limits.hello_memory = size(v)
         ),
         "64MiB",
-        "Memory of all incomplete ClientHellos together."
+        "Memory of all ClientHellos that wait: three quarters for incomplete ones, one for whole ones whose endpoint is being dialled."
     ),
     key!(
         "limits.max_connections",

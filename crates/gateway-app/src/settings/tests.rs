@@ -314,7 +314,7 @@ fn settings_that_do_not_fit_together_are_refused_where_they_stand() {
     assert_eq!(
         given.problems(),
         [
-            "gw.toml:2: limits.hello_memory: it is less than limits.hello_bytes: no ClientHello of that size would fit",
+            "gw.toml:2: limits.hello_memory: it is less than four times limits.hello_bytes: no ClientHello of that size would fit into a quarter",
             "gw.toml:4: limits.pipe_memory: it is less than limits.pipe_size; 0 turns pipes off",
             "gw.toml:6: ejection.max: it is less than ejection.base",
             "--bind-address: two listeners are called \"a\"",

@@ -43,6 +43,21 @@ impl NameWatch {
         &self.host
     }
 
+    /// Whether the name is being looked up, or is an address. If not, nobody ever will: it is no
+    /// name, or one too many.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.registry.is_some() || self.state().error.is_none()
+    }
+
+    /// A second watch of the same name, with a mark of its own of what it has seen. It does not keep
+    /// the name alive.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let (host, seen) = (Arc::clone(&self.host), Arc::clone(&self.receiver.borrow().addresses));
+        Self { host, receiver: self.receiver.clone(), seen, registry: None }
+    }
+
     /// The last good addresses, sorted, without duplicates. Empty until there is a good answer.
     #[must_use]
     pub fn current(&self) -> Arc<[IpAddr]> {

@@ -28,14 +28,16 @@ thread_local! {
 /// Call it within a tokio runtime with timers.
 pub(crate) fn wait_for_tick(cx: &Context<'_>, tick: Duration, most: usize) -> Option<Instant> {
     WAITING.with_borrow_mut(|waiting| {
-        if let Some(due) = waiting.due {
+        let now = Instant::now();
+        // A tick that is over and was never told of is one of a runtime that has ended.
+        if let Some(due) = waiting.due.filter(|due| now < *due + tick) {
             if waiting.wakers.len() >= most {
                 return None;
             }
             waiting.wakers.push(cx.waker().clone());
             return Some(due);
         }
-        let now = Instant::now();
+        waiting.wakers.clear();
         let epoch = *waiting.epoch.get_or_insert(now);
         let due = epoch + next_multiple(now.saturating_duration_since(epoch), tick)?;
         waiting.due = Some(due);

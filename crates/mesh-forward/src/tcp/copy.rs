@@ -1,5 +1,6 @@
 //! One direction of a relay: copied while exchanges are small, spliced once they prove to be bulk.
 
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
@@ -17,7 +18,7 @@ const BULK: i64 = 128 * 1024;
 /// Bytes that are copied before a refused direction asks for a pipe again.
 const ASK_AGAIN: i64 = 8 * 1024 * 1024;
 /// Bytes after which a direction lets the other connections of its worker have their turn.
-const TURN: usize = 1024 * 1024;
+const TURN: usize = 512 * 1024;
 
 /// Which side broke, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +118,9 @@ impl Direction {
                 self.finished = true;
                 self.release(pipes);
             } else if moved >= TURN {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                // Not woken at once, which would only mean the end of the queue: the runtime looks
+                // for the events of others first.
+                return yield_turn(cx);
             } else {
                 moved += match &mut self.splice {
                     Some(_) => ready!(self.poll_splice(source, pipes, cx))?,
@@ -137,6 +139,7 @@ impl Direction {
         self.unsent = Vec::new();
     }
 
+    /// Writes what the sink did not take before.
     fn poll_flush(
         &mut self,
         sink: &TcpStream,
@@ -147,15 +150,14 @@ impl Direction {
             return splice.poll_flush(sink, cx, count);
         }
         while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            // It has just refused: ask the kernel only when it has said that there is room.
+            ready!(sink.poll_write_ready(cx)).map_err(|_| Broken::runtime())?;
             match send(sink, rest) {
                 Ok(n) => {
                     self.sent += n;
                     count(n as u64);
                 }
-                Err(Errno::AGAIN) => {
-                    clear_writable(sink);
-                    ready!(sink.poll_write_ready(cx)).map_err(|_| Broken::runtime())?;
-                }
+                Err(Errno::AGAIN) => clear_writable(sink),
                 Err(errno) => return Poll::Ready(Err(Broken::sink(errno))),
             }
         }
@@ -254,4 +256,11 @@ impl Direction {
             }
         })
     }
+}
+
+/// Lets everybody else go first, events that have not been looked for yet included.
+fn yield_turn<T>(cx: &mut Context<'_>) -> Poll<T> {
+    // Polled once it has asked the runtime to wake this task after its next look for events.
+    let _asked = pin!(tokio::task::yield_now()).poll(cx);
+    Poll::Pending
 }

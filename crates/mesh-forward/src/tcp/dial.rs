@@ -21,7 +21,7 @@ use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until};
 
-use super::socket::{Keepalive, clear_writable, connect, connect_result, local_address, register, send};
+use super::socket::{Keepalive, clear_writable, connect, local_address, register, send};
 
 /// Endpoints that one connection tries at most.
 pub const MOST_ATTEMPTS: usize = 3;
@@ -79,6 +79,16 @@ pub enum DialError {
     NoSocket(Errno),
 }
 
+/// A dial that led nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct DialFailure {
+    /// Why, by the last endpoint tried.
+    pub error: DialError,
+    /// How many endpoints were tried.
+    pub attempts: u8,
+}
+
 /// What [`start`] achieved without waiting.
 #[derive(Debug)]
 pub enum Start {
@@ -110,6 +120,7 @@ pub struct Dialling {
 struct Attempt {
     socket: Option<Socket>,
     pick: Pick,
+    since: tokio::time::Instant,
 }
 
 /// A socket, before or after the runtime has begun to watch it.
@@ -137,7 +148,7 @@ impl Socket {
 /// Picks and dials, and sends `first` as soon as it connects, all without waiting.
 ///
 /// # Errors
-/// [`DialError`] when every endpoint failed at once, or none may be tried.
+/// [`DialFailure`] when every endpoint failed at once, or none may be tried.
 pub fn start(
     set: &Arc<EndpointSet>,
     plan: &DialPlan,
@@ -145,45 +156,32 @@ pub fn start(
     random: &mut dyn FnMut() -> u64,
     first: &[u8],
     observer: &dyn DialObserver,
-) -> Result<Start, DialError> {
+) -> Result<Start, DialFailure> {
     let mut tried = [UNSPECIFIED; MOST_ATTEMPTS];
-    let mut attempts = 0;
+    let mut count = 0;
     let mut last = None;
-    while attempts < MOST_ATTEMPTS {
-        let already = tried.get(..attempts).unwrap_or_default();
-        let pick = match set.pick(now, random(), already) {
-            Ok(pick) => pick,
-            Err(refused) => return Err(last.unwrap_or(DialError::NoEndpoint(refused))),
-        };
+    while count < MOST_ATTEMPTS {
+        let attempts = u8::try_from(count).unwrap_or(u8::MAX);
+        let pick = set.pick(now, random(), tried.get(..count).unwrap_or_default()).map_err(|refused| {
+            DialFailure { error: last.unwrap_or(DialError::NoEndpoint(refused)), attempts }
+        })?;
         let address = pick.address();
-        if let Some(slot) = tried.get_mut(attempts) {
+        if let Some(slot) = tried.get_mut(count) {
             *slot = address;
         }
-        attempts += 1;
-        match open(address, plan).and_then(|socket| {
-            match send(&socket, first) {
-                Ok(sent) => Ok((socket, Some(sent))),
-                // Still connecting. (Nothing was sent: a connecting socket takes no bytes.)
-                Err(Errno::AGAIN) => Ok((socket, None)),
-                Err(errno) => Err(DialError::Failed(address, errno)),
-            }
-        }) {
+        count += 1;
+        match open_and_send(address, plan, first) {
             Ok((socket, Some(sent))) => {
-                let mut pick = pick;
+                let (mut pick, socket) = (pick, Socket::New(socket));
                 pick.connected();
-                return Ok(Start::Connected(Dialled {
-                    socket: Socket::New(socket),
-                    pick,
-                    sent,
-                    attempts: attempts as u8,
-                }));
+                return Ok(Start::Connected(Dialled { socket, pick, sent, attempts: attempts + 1 }));
             }
             Ok((socket, None)) => {
                 return Ok(Start::Waiting(Dialling {
                     set: Arc::clone(set),
                     plan: plan.clone(),
-                    tried: tried.get(..attempts).unwrap_or_default().to_vec(),
-                    pending: vec![Attempt { socket: Some(Socket::New(socket)), pick }],
+                    tried: tried.get(..count).unwrap_or_default().to_vec(),
+                    pending: vec![Attempt::new(socket, pick)],
                     last,
                 }));
             }
@@ -191,10 +189,26 @@ pub fn start(
                 fail(pick, now, error, observer);
                 last = Some(error);
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(DialFailure { error, attempts: attempts + 1 }),
         }
     }
-    Err(last.unwrap_or(DialError::NoEndpoint(Refused::AllTried)))
+    let error = last.unwrap_or(DialError::NoEndpoint(Refused::AllTried));
+    Err(DialFailure { error, attempts: u8::try_from(count).unwrap_or(u8::MAX) })
+}
+
+/// A socket with the bytes that it has taken, or one that is still connecting.
+fn open_and_send(
+    address: SocketAddr,
+    plan: &DialPlan,
+    first: &[u8],
+) -> Result<(OwnedFd, Option<usize>), DialError> {
+    let socket = open(address, plan)?;
+    match send(&socket, first) {
+        Ok(sent) => Ok((socket, Some(sent))),
+        // Nothing was sent: a connecting socket takes no bytes.
+        Err(Errno::AGAIN) => Ok((socket, None)),
+        Err(errno) => Err(DialError::Failed(address, errno)),
+    }
 }
 
 const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
@@ -203,10 +217,26 @@ impl Dialling {
     /// Waits for the first endpoint that answers, and sends it `first`.
     ///
     /// # Errors
-    /// [`DialError`] when none did within the budget.
+    /// [`DialFailure`] when none did within the budget.
     pub async fn finish(
         mut self,
         mut random: impl FnMut() -> u64,
+        first: &[u8],
+        observer: &(dyn DialObserver + Sync),
+    ) -> Result<Dialled, DialFailure> {
+        let outcome = self.race(&mut random, first, observer).await;
+        outcome.map_err(|error| DialFailure { error, attempts: self.attempts() })
+    }
+
+    /// How many endpoints were tried so far.
+    fn attempts(&self) -> u8 {
+        let tried = self.tried.iter().filter(|tried| **tried != UNSPECIFIED).count();
+        u8::try_from(tried).unwrap_or(u8::MAX)
+    }
+
+    async fn race(
+        &mut self,
+        random: &mut impl FnMut() -> u64,
         first: &[u8],
         observer: &(dyn DialObserver + Sync),
     ) -> Result<Dialled, DialError> {
@@ -218,7 +248,7 @@ impl Dialling {
             let until = if self.may_try_more() { company.min(end) } else { end };
             match self.wait(until, first, observer).await {
                 Waited::Connected(dialled) => {
-                    self.blame_the_silent(started, slice, observer);
+                    self.blame_the_silent(slice, observer);
                     return Ok(dialled);
                 }
                 Waited::AllFailed if self.may_try_more() => {}
@@ -226,10 +256,10 @@ impl Dialling {
                     return Err(self.last.unwrap_or(DialError::NoEndpoint(Refused::AllTried)));
                 }
                 Waited::Silence if tokio::time::Instant::now() < end => {}
-                Waited::Silence => return Err(self.give_up(observer)),
+                Waited::Silence => return Err(self.give_up(slice, observer)),
             }
             company = tokio::time::Instant::now() + slice;
-            if let Err(error) = self.try_another(&mut random, observer)
+            if let Err(error) = self.try_another(random, observer)
                 && self.pending.is_empty()
             {
                 return Err(self.last.unwrap_or(error));
@@ -261,7 +291,7 @@ impl Dialling {
             self.tried.push(address);
             match open(address, &self.plan) {
                 Ok(socket) => {
-                    self.pending.push(Attempt { socket: Some(Socket::New(socket)), pick });
+                    self.pending.push(Attempt::new(socket, pick));
                     return Ok(());
                 }
                 Err(error @ DialError::Failed(..)) => {
@@ -301,7 +331,7 @@ impl Dialling {
                 Poll::Ready(Ok((socket, sent))) => {
                     let mut pick = self.pending.swap_remove(index).pick;
                     pick.connected();
-                    let attempts = self.tried.iter().filter(|tried| **tried != UNSPECIFIED).count() as u8;
+                    let attempts = self.attempts();
                     return Poll::Ready(Waited::Connected(Dialled { socket, pick, sent, attempts }));
                 }
                 Poll::Ready(Err(errno)) => {
@@ -318,31 +348,20 @@ impl Dialling {
         timer.poll(cx).map(|()| Waited::Silence)
     }
 
-    /// An endpoint that let another overtake it by a third of the budget counts as failed.
-    fn blame_the_silent(
-        &mut self,
-        started: tokio::time::Instant,
-        slice: Duration,
-        observer: &(dyn DialObserver + Sync),
-    ) {
-        if started.elapsed() < slice {
-            return;
-        }
+    /// An endpoint that stayed silent for a third of the budget and was overtaken counts as failed;
+    /// one that was only just asked does not.
+    fn blame_the_silent(&mut self, slice: Duration, observer: &(dyn DialObserver + Sync)) {
         let now = tokio::time::Instant::now().into_std();
-        for attempt in self.pending.drain(..) {
+        for attempt in self.pending.drain(..).filter(|attempt| attempt.since.elapsed() >= slice) {
             let error = DialError::TimedOut(attempt.pick.address());
             fail(attempt.pick, now, error, observer);
         }
     }
 
-    fn give_up(&mut self, observer: &(dyn DialObserver + Sync)) -> DialError {
-        let now = tokio::time::Instant::now().into_std();
-        let mut error = self.last.unwrap_or(DialError::NoEndpoint(Refused::AllTried));
-        for attempt in self.pending.drain(..) {
-            error = DialError::TimedOut(attempt.pick.address());
-            fail(attempt.pick, now, error, observer);
-        }
-        error
+    fn give_up(&mut self, slice: Duration, observer: &(dyn DialObserver + Sync)) -> DialError {
+        let silent = self.pending.first().map(|attempt| DialError::TimedOut(attempt.pick.address()));
+        self.blame_the_silent(slice, observer);
+        silent.or(self.last).unwrap_or(DialError::NoEndpoint(Refused::AllTried))
     }
 }
 
@@ -353,6 +372,10 @@ enum Waited {
 }
 
 impl Attempt {
+    fn new(socket: OwnedFd, pick: Pick) -> Self {
+        Self { socket: Some(Socket::New(socket)), pick, since: tokio::time::Instant::now() }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, first: &[u8]) -> Poll<Result<(Socket, usize), Errno>> {
         let stream = match self.socket.take().map(Socket::watch) {
             Some(Ok(stream)) => stream,
@@ -379,7 +402,6 @@ fn poll_send(stream: &TcpStream, cx: &mut Context<'_>, first: &[u8]) -> Poll<Res
         if ready!(stream.poll_write_ready(cx)).is_err() {
             return Poll::Ready(Err(Errno::CANCELED));
         }
-        connect_result(stream)?;
         match send(stream, first) {
             // The event came before the connection.
             Err(Errno::AGAIN) => clear_writable(stream),
@@ -403,7 +425,10 @@ impl OwnAddresses {
     /// For listeners on every address: a connection to an address of this host leaves from the
     /// same address, because the kernel chooses it so. Asked only where the port is one of ours.
     fn is_own(&self, socket: &OwnedFd, address: SocketAddr) -> bool {
-        let everywhere = |own: &SocketAddr| own.ip().is_unspecified() && own.port() == address.port();
+        let everywhere = |own: &SocketAddr| {
+            // A listener on `::` takes IPv4 as well.
+            own.ip().is_unspecified() && own.port() == address.port() && (own.is_ipv6() || address.is_ipv4())
+        };
         self.addresses.iter().any(everywhere)
             && (address.ip().is_loopback()
                 || local_address(socket).is_some_and(|local| local.ip() == address.ip()))

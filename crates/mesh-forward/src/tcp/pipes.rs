@@ -64,12 +64,11 @@ pub(crate) enum NoPipe {
     Descriptors,
 }
 
-/// Two descriptors and the capacity between them. Only an empty one may go back to the pool.
+/// Two descriptors. Only an empty one may go back to the pool.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     pub(crate) read: OwnedFd,
     pub(crate) write: OwnedFd,
-    capacity: usize,
 }
 
 impl Pipes {
@@ -90,7 +89,7 @@ impl Pipes {
         &self.counters
     }
 
-    /// Capacity of all pipes that exist now, in bytes.
+    /// Capacity of all pipes that exist now, in bytes, each as large as it was asked for.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
@@ -130,7 +129,8 @@ impl Pipes {
                 return;
             }
         }
-        self.bytes.fetch_sub(pipe.capacity, Ordering::Relaxed);
+        drop(pipe);
+        self.bytes.fetch_sub(self.config.size, Ordering::Relaxed);
     }
 
     fn make(&self) -> Result<Pipe, NoPipe> {
@@ -142,11 +142,9 @@ impl Pipes {
             return Err(NoPipe::Bound);
         }
         let made = open(size);
-        let returned = match &made {
-            Ok(pipe) => size.saturating_sub(pipe.capacity),
-            Err(_) => size,
-        };
-        self.bytes.fetch_sub(returned, Ordering::Relaxed);
+        if made.is_err() {
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
+        }
         made
     }
 
@@ -169,8 +167,8 @@ fn open(size: usize) -> Result<Pipe, NoPipe> {
     if capacity < USEFUL.min(size) {
         return Err(NoPipe::Kernel);
     }
-    // A kernel that rounds up must not let the account go below zero on return.
-    Ok(Pipe { read, write, capacity: capacity.min(size) })
+    // Charged in full even if the kernel gave less: the account bounds descriptors as well.
+    Ok(Pipe { read, write })
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ enum Links {
 enum Look {
     Watched,
     NotYet,
-    Ended,
+    Ended(End),
 }
 
 impl<M: Meter> Relay<M> {
@@ -204,8 +204,13 @@ impl<M: Meter> Relay<M> {
                 return Look::Watched;
             }
         };
-        if has_ended(&client) {
-            return Look::Ended;
+        let ended = has_ended(&client);
+        if ended == Ok(true) {
+            return Look::Ended(End::Closed);
+        }
+        if ended.is_err() {
+            self.links = Links::Waiting { client, upstream, due: Instant::now() };
+            return Look::Ended(End::ClientReset);
         }
         if let (Ok(client), Ok(upstream)) = (register(client), register(upstream)) {
             self.links = Links::Watched { client, upstream };
@@ -246,7 +251,7 @@ impl<M: Meter + Unpin> Future for Relay<M> {
             match this.look() {
                 Look::Watched => this.poll_directions(cx),
                 Look::NotYet => Poll::Pending,
-                Look::Ended => Poll::Ready(End::Closed),
+                Look::Ended(end) => Poll::Ready(end),
             }
         };
         if let Poll::Ready(end) = polled {

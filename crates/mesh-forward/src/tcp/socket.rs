@@ -59,13 +59,16 @@ pub fn recv(fd: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {
     retry(|| rustix::net::recv(&fd, &mut *buffer, RecvFlags::empty())).map(|(_, n)| n)
 }
 
-/// Whether the stream has ended (or failed) with nothing left to read.
-pub(crate) fn has_ended(fd: impl AsFd) -> bool {
+/// Whether the stream has ended with nothing left to read.
+///
+/// # Errors
+/// When it was reset.
+pub(crate) fn has_ended(fd: impl AsFd) -> Result<bool, Errno> {
     let mut byte = [0u8; 1];
     match retry(|| rustix::net::recv(&fd, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)) {
-        Ok((_, n)) => n == 0,
-        Err(Errno::AGAIN) => false,
-        Err(_) => true,
+        Ok((_, n)) => Ok(n == 0),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -91,11 +94,6 @@ pub(crate) fn reset_on_close(fd: impl AsFd) {
 pub(crate) fn set_nodelay(fd: impl AsFd) {
     // A failure costs latency, not correctness.
     let _slower = sockopt::set_tcp_nodelay(fd, true);
-}
-
-/// The error with which an attempt to connect ended; `Ok` when it is connected.
-pub(crate) fn connect_result(fd: impl AsFd) -> Result<(), Errno> {
-    sockopt::socket_error(fd)?
 }
 
 /// The socket's own address.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mesh_endpoints::{EjectionNotice, Endpoint, EndpointSet, SetPolicy};
 use mesh_forward::tcp::dial::{self, DialObserver, DialPlan, Dialled, OwnAddresses, Socket, Start};
-use mesh_forward::tcp::{DialError, End, Meter, Relay, RelayConfig};
+use mesh_forward::tcp::{DialError, DialFailure, End, Meter, Relay, RelayConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -82,7 +82,7 @@ pub(crate) async fn dial(
     plan: &DialPlan,
     first: &[u8],
     seen: &Seen,
-) -> Result<Dialled, DialError> {
+) -> Result<Dialled, DialFailure> {
     match dial::start(set, plan, Instant::now(), &mut || 0, first, seen)? {
         Start::Connected(dialled) => Ok(dialled),
         Start::Waiting(dialling) => dialling.finish(|| 0, first, seen).await,
