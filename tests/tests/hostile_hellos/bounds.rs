@@ -135,7 +135,8 @@ async fn t30_half_a_hello_and_a_reset_is_the_clients_doing() {
     world.assert_nothing_came_through();
 }
 
-const BUDGET: f64 = 64.0 * 1024.0;
+/// Three quarters of the setting: the rest is for whole hellos whose endpoint is being dialled.
+const BUDGET: f64 = 48.0 * 1024.0;
 const HALF: usize = 12_000;
 
 /// Begins hellos of 16 KiB until one is refused for the memory of all.
@@ -161,19 +162,19 @@ async fn the_memory_of_all_incomplete_hellos_has_one_bound() {
     let world = World::start(&[("LIMITS_HELLO_BYTES", "16KiB"), ("LIMITS_HELLO_MEMORY", "64KiB")]).await;
     let wire = of_size(16 * 1024);
     let mut held = fill(&world, &wire).await;
-    assert_eq!(held.len(), 5);
+    assert_eq!(held.len(), 4);
     assert!(world.wait_hello_memory(|_| true).await <= BUDGET);
     world.wait_counted("hello_memory", 1).await;
     world.assert_nothing_came_through();
 
     // Who leaves makes room for others, and who was there first is not disturbed.
     drop(held.pop());
-    world.wait_hello_memory(|bytes| bytes == 4.0 * HALF as f64).await;
+    world.wait_hello_memory(|bytes| bytes == 3.0 * HALF as f64).await;
     let mut later = world.connect().await;
     later.send(&wire[..HALF]).await;
-    world.wait_hello_memory(|bytes| bytes == 5.0 * HALF as f64).await;
-    drop(later);
     world.wait_hello_memory(|bytes| bytes == 4.0 * HALF as f64).await;
+    drop(later);
+    world.wait_hello_memory(|bytes| bytes == 3.0 * HALF as f64).await;
     for mut client in held.drain(..).rev().take(1) {
         client.send(&wire[HALF..]).await;
         let record = client.carried(&wire, &world.near).await;
