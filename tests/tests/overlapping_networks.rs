@@ -2,6 +2,8 @@
 //! caller's side, and the other side's gateway has the LAN address of our own: whoever dials a LAN address that belongs
 //! to the other side reaches the wrong one here, and the identities show it.
 
+#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
+
 use std::net::SocketAddr;
 
 use gateway_testkit::{

@@ -209,7 +209,7 @@ async fn what_belongs_to_another_gateway_is_taken_as_it_is() {
 /// same datacenter are read and make no name here.
 #[tokio::test]
 async fn what_consul_prints_is_a_catalog() {
-    let samples: [(&str, [(&str, &str); 4], &str, [&str; 2]); 2] = [
+    let samples = [
         (
             "1.10.1",
             [

@@ -67,7 +67,8 @@ impl World {
     pub(crate) async fn call_subset(&self, subset: Option<&str>, service: &str) -> anyhow::Result<Call> {
         let mut upstream = Upstream::new(service, DATACENTER);
         upstream.subset = subset.map(str::to_owned);
-        self.frontend.call(&upstream, Via::Local(self.gateway.address().unwrap())).await
+        let call = self.frontend.call(&upstream, Via::Local(self.gateway.address().unwrap()));
+        tokio::time::timeout(soon().remaining(), call).await?
     }
 
     /// Which instance of `service` answers now.

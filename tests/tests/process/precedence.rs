@@ -21,7 +21,7 @@ async fn the_strongest_source_wins_and_is_shown() {
     std::fs::write(&config, lines.join("\n")).unwrap();
     let gateway = lab.gateway("gateway").config(&config);
     // With one dash, as the flags of Consul's own command.
-    let gateway = gateway.argument("-drain-time=9s").argument("-proxy-id").argument("gw-1");
+    let gateway = gateway.argument("-drain-time=9s").argument("-wan-address").argument("198.51.100.1:443");
     let gateway =
         gateway.setting("DRAIN_TIME", "8s").setting("TIMERS_HELLO", "4s").setting("SERVICE", "edge");
     let gateway = gateway.start().await.unwrap();
@@ -29,7 +29,7 @@ async fn the_strongest_source_wins_and_is_shown() {
     let file = |line: usize| format!("{}:{line}", config.display());
     let expected = [
         ("drain_time", "9s", "--drain-time".to_owned()),
-        ("proxy_id", "gw-1", "--proxy-id".to_owned()),
+        ("wan_address", "198.51.100.1:443", "--wan-address".to_owned()),
         ("timers.hello", "4s", "environment GATEWAY_TIMERS_HELLO".to_owned()),
         ("service", "edge", "environment GATEWAY_SERVICE".to_owned()),
         ("timers.idle", "30m", file(6)),
@@ -41,7 +41,7 @@ async fn the_strongest_source_wins_and_is_shown() {
     for (key, value, origin) in expected {
         assert_eq!(page["settings"][key], json!({ "value": value, "origin": origin }), "{key}");
     }
-    assert_eq!((&page["gateway"]["service"], &page["gateway"]["proxy_id"]), (&json!("edge"), &json!("gw-1")));
+    assert_eq!(page["gateway"]["service"], "edge");
 }
 
 #[tokio::test]

@@ -2,8 +2,11 @@
 
 use gateway_testkit::{
     ClientSidecar, Deadline, Document, Gateway, JsonLines, Lab, Pki, Place, ServerSidecar, Sidecar, Signal,
-    Upstream, Via, eventually,
+    Upstream, Via, eventually, gateway_binary,
 };
+use tokio::io::AsyncWriteExt;
+
+use crate::program::{small_catalog, text};
 
 /// A gateway with one service, and somebody who calls it.
 struct World {
@@ -30,7 +33,9 @@ impl World {
 
     async fn call(&self) -> anyhow::Result<gateway_testkit::Call> {
         let via = Via::Local(self.gateway.address().unwrap());
-        self.frontend.call(&Upstream::new("billing", "dc1"), via).await
+        let upstream = Upstream::new("billing", "dc1");
+        let call = self.frontend.call(&upstream, via);
+        tokio::time::timeout(Deadline::usual().remaining(), call).await?
     }
 
     async fn until_refused(&self) {
@@ -115,4 +120,38 @@ async fn the_access_log_may_be_moved_away() {
     let ids: Vec<_> = before.all().iter().chain(&after.all()).map(|record| record["id"].clone()).collect();
     assert!(ids.windows(2).all(|pair| pair[0].as_u64() < pair[1].as_u64()), "{ids:?}");
     assert!(gateway.is_running());
+}
+
+/// Log and records share standard error where no file is given: threads must not wait for each other there.
+#[tokio::test]
+async fn records_and_log_share_standard_error_by_default() {
+    let lab = Lab::new().unwrap();
+    let catalog = small_catalog(&lab);
+    let log = lab.dir().join("stderr.log");
+    let mut command = tokio::process::Command::new(gateway_binary().unwrap());
+    command.args([
+        "--catalog",
+        text(catalog.path()),
+        "--address",
+        "127.0.0.1:0",
+        "--admin-bind",
+        "127.0.0.1:0",
+    ]);
+    command.args(["--log-format", "json"]).stderr(std::fs::File::create(&log).unwrap()).kill_on_drop(true);
+    let mut gateway = command.spawn().unwrap();
+    let lines = JsonLines::new(&log);
+    let listening =
+        lines.wait(0, Deadline::usual(), "listening", |line| line["message"] == "listening").await.unwrap();
+    let address = listening["address"].as_str().unwrap().parse().unwrap();
+    for round in 1..=3 {
+        let mut stranger = Place::Here.connect(address).await.unwrap();
+        stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let refused = async || lines.all().iter().filter(|line| line["reason"] == "not_tls").count() == round;
+        eventually(Deadline::usual(), "the record of a stranger", refused).await;
+    }
+    let pid = rustix::process::Pid::from_raw(gateway.id().unwrap().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    let ended = tokio::time::timeout(Deadline::usual().remaining(), gateway.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    lines.wait(0, Deadline::usual(), "the end", |line| line["message"] == "ended").await.unwrap();
 }
