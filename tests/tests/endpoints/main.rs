@@ -1,11 +1,15 @@
 //! Which endpoint of a service is dialled, and what happens when it does not answer: weights, health, subsets, second
-//! attempts, host names.
+//! attempts, ejection, limits, loops, host names.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is how a test fails")]
 
+mod attempts;
 mod choice;
+mod ejection;
 mod failing;
 mod health;
+mod limits;
+mod loops;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Idle limit and longest life.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use gateway_testkit::{Lab, pause};
@@ -14,16 +15,20 @@ async fn an_idle_connection_is_cut_and_a_busy_one_is_not() {
     let lab = Lab::new().unwrap();
     let (_backend, _catalog, gateway) = echo(&lab, &[("TIMERS_IDLE", "2s"), ("TIMERS_SWEEP", "20ms")]).await;
     let (mut idle, mut busy) = (open(&gateway).await, open(&gateway).await);
+    let cut = Cell::new(false);
+    let wait_for_the_cut = async {
+        let ended = end(&mut idle).await;
+        cut.set(true);
+        ended
+    };
+    // Not dropped in the middle of an exchange: the next one would find its bytes.
     let keep_busy = async {
-        loop {
+        while !cut.get() {
             exchange(&mut busy, b"tick").await;
             pause(PACE).await;
         }
     };
-    let (rest, orderly) = tokio::select! {
-        ended = end(&mut idle) => ended,
-        () = keep_busy => unreachable!("it goes on for ever"),
-    };
+    let ((rest, orderly), ()) = tokio::join!(wait_for_the_cut, keep_busy);
     assert!(rest.is_empty() && !orderly, "a cut stream must not look complete: {rest:?}");
     let record = record_of(&gateway, &idle).await;
     assert_eq!(record["reason"], "idle_limit", "{record}");

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "this is how a test fails")]
 
 mod changes;
+mod descriptors;
 mod drain;
 mod ends;
 mod limits;
