@@ -147,6 +147,14 @@ async fn the_gateway_itself_is_never_dialled() {
         let error = dial(&set_of(&[address]), &plan, b"x", &Seen::default()).await.unwrap_err();
         assert_eq!(error.error, DialError::Loop(address));
     }
+    // Where somebody else serves as well, they do.
+    let (_good, good) = listening().await;
+    let own = Arc::new(OwnAddresses { addresses: vec![address] });
+    let mixed = DialPlan { own, ..plan(Duration::from_secs(5)) };
+    for _ in 0..4 {
+        let dialled = dial(&set_of(&[address, good]), &mixed, b"x", &Seen::default()).await.unwrap();
+        assert_eq!(dialled.pick.address(), good);
+    }
     let other = Arc::new(OwnAddresses { addresses: vec![SocketAddr::from(([0, 0, 0, 0], 1))] });
     let plan = DialPlan { own: other, ..plan(Duration::from_secs(5)) };
     dial(&set_of(&[address]), &plan, b"x", &Seen::default()).await.unwrap();

@@ -39,9 +39,10 @@ async fn a_user_without_pipe_memory_left_gets_all_bytes_copied() {
     assert_eq!(bulk(&gateway).await["spliced"], true, "while there is pipe memory");
     metric(&gateway, "gateway_splice_fallback_total", &[], |count| count == 0.0).await;
     let taken = use_up(stage.is_some().then(|| Uid::from_raw(NOBODY)));
-    bulk(&gateway).await;
+    let copied = bulk(&gateway).await;
     metric(&gateway, "gateway_splice_fallback_total", &[("cause", "kernel")], |count| count >= 1.0).await;
     metric(&gateway, "gateway_pipe_bytes", &[], |bytes| bytes == 0.0).await;
+    assert_eq!(copied["spliced"], false, "all of it was copied: {copied}");
     drop(taken);
     assert_eq!(bulk(&gateway).await["spliced"], true, "when it is free again");
 }

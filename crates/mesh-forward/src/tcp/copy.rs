@@ -99,7 +99,7 @@ impl Direction {
 
     /// Whether the direction is spliced.
     pub(crate) fn is_spliced(&self) -> bool {
-        self.splice.is_some()
+        self.splice.as_ref().is_some_and(|splice| splice.has_moved())
     }
 
     /// Moves bytes until one side blocks (pending) or the source has ended (ready).

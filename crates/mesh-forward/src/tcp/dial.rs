@@ -189,6 +189,8 @@ pub fn start(
                 fail(pick, now, error, observer);
                 last = Some(error);
             }
+            // Somebody else may be the right one.
+            Err(error @ DialError::Loop(_)) => last = Some(error),
             Err(error) => return Err(DialFailure { error, attempts: attempts + 1 }),
         }
     }
@@ -298,6 +300,7 @@ impl Dialling {
                     fail(pick, now, error, observer);
                     self.last = Some(error);
                 }
+                Err(error @ DialError::Loop(_)) => self.last = Some(error),
                 Err(error) => {
                     self.last = Some(error);
                     return Err(error);
@@ -411,7 +414,7 @@ fn poll_send(stream: &TcpStream, cx: &mut Context<'_>, first: &[u8]) -> Poll<Res
 }
 
 fn open(address: SocketAddr, plan: &DialPlan) -> Result<OwnedFd, DialError> {
-    if plan.own.addresses.contains(&address) {
+    if plan.own.addresses.contains(&address) || (address.ip().is_loopback() && plan.own.everywhere(address)) {
         return Err(DialError::Loop(address));
     }
     let socket = connect(address, plan.keepalive).map_err(|errno| match errno {
@@ -422,16 +425,18 @@ fn open(address: SocketAddr, plan: &DialPlan) -> Result<OwnedFd, DialError> {
 }
 
 impl OwnAddresses {
-    /// For listeners on every address: a connection to an address of this host leaves from the
-    /// same address, because the kernel chooses it so. Asked only where the port is one of ours.
+    /// Whether a listener on every address of this host has the port, and takes this kind of address.
+    fn everywhere(&self, address: SocketAddr) -> bool {
+        let takes = |own: &SocketAddr| own.is_ipv6() || address.is_ipv4();
+        self.addresses
+            .iter()
+            .any(|own| own.ip().is_unspecified() && own.port() == address.port() && takes(own))
+    }
+
+    /// For such listeners: a connection to an address of this host leaves from the same address,
+    /// because the kernel chooses it so. Asked only where the port is one of ours.
     fn is_own(&self, socket: &OwnedFd, address: SocketAddr) -> bool {
-        let everywhere = |own: &SocketAddr| {
-            // A listener on `::` takes IPv4 as well.
-            own.ip().is_unspecified() && own.port() == address.port() && (own.is_ipv6() || address.is_ipv4())
-        };
-        self.addresses.iter().any(everywhere)
-            && (address.ip().is_loopback()
-                || local_address(socket).is_some_and(|local| local.ip() == address.ip()))
+        self.everywhere(address) && local_address(socket).is_some_and(|local| local.ip() == address.ip())
     }
 }
 

@@ -32,12 +32,18 @@ pub(crate) struct Splice {
     pipe: Option<Pipe>,
     in_pipe: usize,
     small: u8,
+    moved: bool,
 }
 
 impl Splice {
     /// Whether bytes have left the source and not yet reached the sink.
     pub(crate) fn holds_bytes(&self) -> bool {
         self.in_pipe > 0
+    }
+
+    /// Whether a pipe was to be had, and has carried something.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.moved
     }
 
     /// Whether the connection has fallen back to small exchanges, which are cheaper to copy.
@@ -74,6 +80,7 @@ impl Splice {
                 }
                 Ok(n) => {
                     self.in_pipe = n;
+                    self.moved = true;
                     self.small = if n < SMALL { self.small.saturating_add(1) } else { 0 };
                     return Poll::Ready(Ok(Filled::Bytes(n)));
                 }
