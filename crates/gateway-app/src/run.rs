@@ -8,7 +8,9 @@
 //! gateway is ready.
 
 use std::collections::HashSet;
+use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use gateway_runtime::access_log::{AccessLog, AccessLogConfig};
 use gateway_runtime::admin::{Admin, AdminDeps, AdminToken};
 use gateway_runtime::drain::Drain;
-use gateway_runtime::listener::{AcceptConfig, Bound, Handler};
+use gateway_runtime::listener::{AcceptConfig, BindError, Bound, Handler};
 use gateway_runtime::metrics::{Metrics, NONE};
 use gateway_runtime::process::{self, Signal, Signals, exit};
 use gateway_runtime::ready::Ready;
@@ -55,11 +57,17 @@ pub fn run<H: Handler>(settings: &Settings, flow: impl FnOnce(Arc<Parts>) -> H) 
         }
     };
     process::log_panics();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(gateway(settings, log, flow)),
-        Err(error) => Err(Failure::Internal(format!("cannot start the control thread: {error}"))),
-    };
+    // Parts of the runtime panic where the system refuses them something: that is a failure like
+    // others, with an exit code of its own.
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(gateway(settings, log, flow)),
+            Err(error) => Err(Failure::Internal(format!("cannot start the control thread: {error}"))),
+        }
+    }));
+    let outcome = outcome.unwrap_or_else(|_| {
+        Err(Failure::Internal("the control thread has panicked; the line above says where".to_owned()))
+    });
     match outcome {
         Ok(()) => exit::CLEAN,
         Err(failure) => failure.report(),
@@ -82,7 +90,23 @@ enum Failure {
     Internal(String),
 }
 
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        Self::of_address(&error.source, error.to_string())
+    }
+}
+
 impl Failure {
+    /// An address is taken, foreign or not permitted; anything else is the system's want.
+    fn of_address(source: &io::Error, line: String) -> Self {
+        match source.kind() {
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied => {
+                Self::Address(line)
+            }
+            _ => Self::Internal(line),
+        }
+    }
+
     fn report(self) -> u8 {
         match self {
             Self::Files(lines) => {
@@ -123,10 +147,10 @@ async fn gateway<H: Handler>(
         .map_err(|error| Failure::Internal(format!("cannot start the workers: {error}")))?;
     let bound = bind(settings)?;
     let admin = Admin::bind(settings.admin_bind).map_err(|error| {
-        Failure::Address(format!(
-            "admin endpoint: cannot bind {}: {error}; choose another with --admin-bind",
-            settings.admin_bind
-        ))
+        let address = settings.admin_bind;
+        let line =
+            format!("admin endpoint: cannot bind {address}: {error}; choose another with --admin-bind");
+        Failure::of_address(&error, line)
     })?;
 
     let names = Names::new(names_config(settings));
@@ -167,7 +191,7 @@ async fn gateway<H: Handler>(
     for listener in bound {
         let (name, address) = (listener.name().to_owned(), listener.local_addr());
         let served = listener.serve(&workers, &registry, &handler, &watch, accept);
-        acceptors.extend(served.map_err(|error| Failure::Address(error.to_string()))?);
+        acceptors.extend(served.map_err(Failure::from)?);
         tracing::info!(listener = name, %address, "listening");
     }
     ready.set("listeners", Ok(()));
@@ -325,9 +349,7 @@ fn load(settings: &Settings) -> Result<Loaded, Failure> {
 }
 
 fn bind(settings: &Settings) -> Result<Vec<Bound>, Failure> {
-    let bind = |(name, address): &(String, _)| {
-        Bound::bind(name, *address).map_err(|error| Failure::Address(error.to_string()))
-    };
+    let bind = |(name, address): &(String, _)| Bound::bind(name, *address).map_err(Failure::from);
     settings.listen.iter().map(bind).collect()
 }
 

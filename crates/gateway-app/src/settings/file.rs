@@ -26,12 +26,16 @@ pub(super) fn read(path: &Path, given: &mut Vec<Given>, problems: &mut Vec<Setti
         Err(message) => return problems.push(SettingProblem::new(whole, "", message)),
     };
     let mut file = File { path, text: &text, given, problems };
+    // What the parser guessed behind a mistake would be reported as a second one.
     let (table, errors) = DeTable::parse_recoverable(&text);
+    let broken = !errors.is_empty();
     for error in &errors {
         let origin = file.origin(error.span());
         file.problems.push(SettingProblem::new(origin, "", error.message()));
     }
-    file.table("", table.get_ref());
+    if !broken {
+        file.table("", table.get_ref());
+    }
 }
 
 fn text(path: &Path) -> Result<String, String> {

@@ -174,7 +174,8 @@ impl State {
                 };
                 for path in changed {
                     let ways = ways(&path);
-                    if !ready.all && (settle.waits(&ways) || !ready.holds(&ways)) {
+                    let now_elsewhere = self.moved_to(&path, &found, ready);
+                    if !ready.all && !now_elsewhere && (settle.waits(&ways) || !ready.holds(&ways)) {
                         // Nobody said that it is whole: it has to be quiet first.
                         if !settle.waits(&ways) {
                             settle.written(ways.into_iter().next_back().unwrap_or(path), now);
@@ -196,6 +197,15 @@ impl State {
         self.named.moving =
             self.named.paths().filter(|path| settle.waits(&ways(path))).map(Path::to_owned).collect();
         self.publish(&before, problems, files_read)
+    }
+
+    /// Whether a file that is gone is there under another name, which is read in this step: nothing
+    /// is to be waited for, and both names at once would be a duplicate.
+    fn moved_to(&self, path: &Path, found: &Scan, ready: &Ready) -> bool {
+        let Some(was) = self.fingerprints.get(path).filter(|_| !found.files.contains_key(path)) else {
+            return false;
+        };
+        found.files.iter().any(|(other, now)| now == was && ready.holds(&ways(other)))
     }
 
     fn gone(&self, found: &Scan) -> Vec<PathBuf> {
