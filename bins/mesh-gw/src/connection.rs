@@ -9,6 +9,10 @@ use mesh_forward::tcp::{End, Meter, Relay};
 
 /// A connection's task. Waiting is rare and short, so its state lives in a box of its own: an idle
 /// connection pays for the relay only.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every connection is the large one, and a box would cost it an allocation"
+)]
 pub(crate) enum Connection {
     Waiting(Pin<Box<dyn Future<Output = Option<Relay<Counted>>> + Send>>),
     Relaying(Relay<Counted>),
@@ -66,6 +70,6 @@ mod tests {
     #[test]
     fn a_connection_stays_small() {
         let size = size_of::<Connection>();
-        assert!(size <= 384, "a connection's task has grown to {size} bytes");
+        assert!(size <= 288, "a connection's task has grown to {size} bytes");
     }
 }

@@ -90,7 +90,7 @@ impl Reconciler {
         let routes = targets.iter().enumerate().map(|(index, target)| match known(index, target) {
             Some(route) if Arc::ptr_eq(route.target(), target) => Arc::clone(route),
             Some(route) => {
-                let endpoints = self.knows(target).then(|| || self.endpoints(target));
+                let endpoints = self.knows(target).then_some(|| self.endpoints(target));
                 Arc::new(self.resolved_if_named(route.with_target(Arc::clone(target), endpoints)))
             }
             None => Arc::new(self.resolved_if_named(LiveRoute::new(Arc::clone(target), &self.defaults))),

@@ -368,7 +368,7 @@ fn relay_config(settings: &Settings) -> RelayConfig {
 
 fn remote_keepalive(settings: &Settings) -> Option<Keepalive> {
     let timers = &settings.timers;
-    (!timers.remote_keepalive.is_zero()).then(|| Keepalive {
+    (!timers.remote_keepalive.is_zero()).then_some(Keepalive {
         idle: Some(timers.remote_keepalive),
         interval: Some(timers.remote_keepalive_interval),
         probes: Some(settings.limits.remote_keepalive_probes),
@@ -379,7 +379,7 @@ fn remote_keepalive(settings: &Settings) -> Option<Keepalive> {
 fn set_policy(settings: &Settings) -> SetPolicy {
     let bound = |limit: u32| (limit > 0).then_some(limit);
     SetPolicy {
-        ejection: settings.ejection.clone(),
+        ejection: settings.ejection,
         panic_threshold: settings.panic_threshold,
         limits: SetLimits {
             max_connections: bound(settings.limits.connections_per_service),
