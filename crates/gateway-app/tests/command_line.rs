@@ -1,5 +1,7 @@
 //! The command line from outside, as a program uses it: nothing is printed but through the writers.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its support fails")]
+
 use std::ffi::OsString;
 use std::fs;
 

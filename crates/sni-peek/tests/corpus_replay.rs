@@ -1,7 +1,7 @@
 //! Replays the fuzz corpus on the stable compiler, through the function that the fuzz target runs.
 //!
 //! The corpus holds every row of the table of good and hostile bytes. After a change of the table:
-//! `cargo test -p sni-peek --test corpus_replay -- --ignored`.
+//! `UPDATE_CORPUS=1 cargo test -p sni-peek --test corpus_replay`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: what does not fit fails the test")]
 
 #[path = "shared/build.rs"]
@@ -52,18 +52,14 @@ fn hellos_of_real_clients_keep_the_rules() {
 
 #[test]
 fn the_corpus_holds_the_table() {
+    let update = std::env::var_os("UPDATE_CORPUS").is_some();
     for (name, input) in seeds() {
+        if update {
+            std::fs::write(corpus().join(&name), &input).unwrap();
+        }
         assert!(
             std::fs::read(corpus().join(&name)).is_ok_and(|file| file == input),
             "{name} is missing or old"
         );
-    }
-}
-
-#[test]
-#[ignore = "writes the table into the corpus"]
-fn write_seeds() {
-    for (name, input) in seeds() {
-        std::fs::write(corpus().join(name), input).unwrap();
     }
 }
