@@ -16,16 +16,22 @@ pub(crate) fn refresh(
     registry: &Arc<Registry>,
     names: &Arc<NamesCounters>,
     source: &SourceHandle,
+    log_dropped: &Counter,
 ) {
     // The metrics are a part themselves: a strong handle here would keep both for ever.
     let (from_parts, registry, names) = (Arc::downgrade(parts), Arc::clone(registry), Arc::clone(names));
-    let source = source.clone();
+    let (source, log_dropped) = (source.clone(), log_dropped.clone());
+    let shown = parts.metrics.register_counter(
+        "gateway_log_dropped",
+        "Log lines lost because standard error could not be written in time",
+    );
     parts.metrics.refresh_with(move |metrics| {
         set(&metrics.open_connections, registry.open());
         if let Some(parts) = Weak::upgrade(&from_parts) {
             of_parts(metrics, &parts);
         }
         of_source(metrics, &source.status());
+        store(&shown, log_dropped.get());
         copy(&metrics.dns_lookups.with("answered"), &names.answered);
         copy(&metrics.dns_lookups.with("not_found"), &names.not_found);
         copy(&metrics.dns_lookups.with("timed_out"), &names.timed_out);

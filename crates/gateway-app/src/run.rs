@@ -61,17 +61,19 @@ pub fn run<H: Handler>(settings: &Settings, flow: impl FnOnce(Arc<Parts>) -> H) 
     // others, with an exit code of its own.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(gateway(settings, log, flow)),
+            Ok(runtime) => runtime.block_on(gateway(settings, log.clone(), flow)),
             Err(error) => Err(Failure::Internal(format!("cannot start the control thread: {error}"))),
         }
     }));
     let outcome = outcome.unwrap_or_else(|_| {
         Err(Failure::Internal("the control thread has panicked; the line above says where".to_owned()))
     });
-    match outcome {
+    let code = match outcome {
         Ok(()) => exit::CLEAN,
         Err(failure) => failure.report(),
-    }
+    };
+    log.flush(LAST_WORDS);
+    code
 }
 
 /// For the one failure that comes before there is a log.
@@ -172,7 +174,7 @@ async fn gateway<H: Handler>(
     let recorder = Recorder { nowhere: metrics.service(NONE), access_log: Arc::clone(&access_log) };
     let registry = Arc::new(Registry::new(workers.count(), Box::new(recorder)));
 
-    figures::refresh(&parts, &registry, &lookups, &handle);
+    figures::refresh(&parts, &registry, &lookups, &handle, log.dropped());
     let (drain, watch) = Drain::new();
     let ready = Ready::new(&["listeners"]);
     ready.follow(watch.clone());

@@ -19,7 +19,7 @@ use gateway_runtime::drain::Drain;
 use gateway_runtime::metrics::{Counter, Metrics};
 use gateway_runtime::process::{self, Signal, Signals, exit};
 use gateway_runtime::ready::Ready;
-use gateway_runtime::telemetry::{LogFormat, start_logging};
+use gateway_runtime::telemetry::{LogControl, LogFormat, start_logging};
 use tokio::time::Instant;
 
 /// The one page of this process.
@@ -45,15 +45,21 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run())) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            tracing::error!(%error, "the process ends");
-            ExitCode::from(exit::INTERNAL)
-        }
+        Err(_) => ExitCode::from(exit::INTERNAL),
     }
 }
 
 async fn run() -> Result<u8, Box<dyn Error>> {
     let log = start_logging("info", LogFormat::Text)?;
+    let code = serve(log.clone()).await;
+    if let Err(error) = &code {
+        tracing::error!(%error, "the process ends");
+    }
+    log.flush(Duration::from_secs(1));
+    code
+}
+
+async fn serve(log: LogControl) -> Result<u8, Box<dyn Error>> {
     process::log_panics();
     // Before anything says that the process has started, so that no signal meets the default action.
     let mut signals = Signals::listen()?;

@@ -21,7 +21,7 @@ use crate::telemetry::LogFormat;
 
 mod format;
 mod rate;
-mod writer;
+pub(crate) mod writer;
 
 /// Which connections get a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -141,7 +141,10 @@ impl AccessLog {
             AccessLogMode::Off => None,
             AccessLogMode::Problems | AccessLogMode::All => {
                 let sink = Sink::open(config.file.as_deref())?;
-                Some(Writer::start(sink, config.buffer, dropped).map_err(AccessLogError::Thread)?)
+                Some(
+                    Writer::start("access-log", sink, config.buffer, dropped)
+                        .map_err(AccessLogError::Thread)?,
+                )
             }
         };
         let rate = PerSecond::new(config.per_second, Instant::now());

@@ -5,11 +5,10 @@
 //! Spans are not shown: what belongs to an event is a field of it.
 
 use std::fmt;
-use std::io::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tracing::field::{Field, Visit};
@@ -19,7 +18,9 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 pub use self::limiter::LineLimiter;
+use crate::access_log::writer::{Sink, Writer};
 use crate::line::{Line, rfc3339};
+use crate::metrics::Counter;
 
 mod limiter;
 
@@ -59,18 +60,31 @@ pub enum LogError {
     /// The process logs already.
     #[error("logging has been started already")]
     AlreadyStarted,
+    /// The system has no thread for the log.
+    #[error("cannot start the thread of the log: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 /// Starts logging to stderr for the whole process.
 ///
+/// Lines are written by a thread of their own from a bounded buffer, so that a reader of stderr who
+/// hangs never holds up whoever logs; what does not fit is dropped and counted. Call
+/// [`LogControl::flush`] before the process ends.
+///
 /// # Errors
 /// The level is unknown, or somebody else has started logging.
 pub fn start_logging(level: &str, format: LogFormat) -> Result<LogControl, LogError> {
-    let control = LogControl::detached(level)?;
-    let log = StderrLog { level: control.clone(), format };
+    let mut control = LogControl::detached(level)?;
+    let dropped = control.dropped.clone();
+    let writer = Writer::start("log", Sink::Stderr, LOG_BUFFER, dropped).map_err(LogError::Thread)?;
+    control.writer = Some(Arc::new(writer));
+    let log = StderrLog { control: control.clone(), format };
     tracing::subscriber::set_global_default(log).map_err(|_| LogError::AlreadyStarted)?;
     Ok(control)
 }
+
+/// Bytes of lines that wait to be written.
+const LOG_BUFFER: usize = 1 << 20;
 
 const LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::OFF),
@@ -86,6 +100,8 @@ const LEVELS: [(&str, LevelFilter); 6] = [
 pub struct LogControl {
     /// Place in `LEVELS`.
     level: Arc<AtomicU8>,
+    writer: Option<Arc<Writer>>,
+    dropped: Counter,
 }
 
 impl LogControl {
@@ -94,7 +110,19 @@ impl LogControl {
     /// # Errors
     /// The level is unknown.
     pub fn detached(level: &str) -> Result<LogControl, LogError> {
-        Ok(LogControl { level: Arc::new(AtomicU8::new(place(level)?)) })
+        let level = Arc::new(AtomicU8::new(place(level)?));
+        Ok(LogControl { level, writer: None, dropped: Counter::default() })
+    }
+
+    /// Waits until every line is written, but no longer than `limit`. Returns whether they are.
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.writer.as_ref().is_none_or(|writer| writer.flush(limit))
+    }
+
+    /// Lines that were lost because they could not be written in time.
+    #[must_use]
+    pub fn dropped(&self) -> &Counter {
+        &self.dropped
     }
 
     /// Changes the level: `off`, `error`, `warn`, `info`, `debug` or `trace`.
@@ -130,7 +158,7 @@ fn place(word: &str) -> Result<u8, LogError> {
 
 /// Writes each wanted event as one line to stderr.
 struct StderrLog {
-    level: LogControl,
+    control: LogControl,
     format: LogFormat,
 }
 
@@ -140,18 +168,18 @@ impl Subscriber for StderrLog {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && self.level.wants(metadata.level())
+        metadata.is_event() && self.control.wants(metadata.level())
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.level.current().1)
+        Some(self.control.current().1)
     }
 
     fn event(&self, event: &Event<'_>) {
         let line = render(event, self.format, SystemTime::now());
-        // One write under the lock of stderr: lines of several threads do not mix. A log that cannot be written has
-        // nowhere to say so.
-        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        if let Some(writer) = &self.control.writer {
+            writer.push(line.as_bytes());
+        }
     }
 
     // Spans are never enabled.

@@ -19,13 +19,13 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Where lines go.
 #[derive(Debug)]
-pub(super) enum Sink {
+pub(crate) enum Sink {
     Stderr,
     File { path: PathBuf, file: File },
 }
 
 impl Sink {
-    pub(super) fn open(path: Option<&Path>) -> Result<Sink, AccessLogError> {
+    pub(crate) fn open(path: Option<&Path>) -> Result<Sink, AccessLogError> {
         let Some(path) = path else { return Ok(Sink::Stderr) };
         let path = path.to_owned();
         match open_append(&path) {
@@ -61,7 +61,7 @@ fn open_append(path: &Path) -> io::Result<File> {
 
 /// The side of the workers.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     shared: Arc<Shared>,
     limit: usize,
     dropped: Counter,
@@ -95,7 +95,7 @@ impl Shared {
 }
 
 impl Writer {
-    pub(super) fn start(sink: Sink, limit: usize, dropped: Counter) -> io::Result<Writer> {
+    pub(crate) fn start(name: &str, sink: Sink, limit: usize, dropped: Counter) -> io::Result<Writer> {
         let shared = Arc::new(Shared::default());
         let thread = Thread {
             shared: Arc::clone(&shared),
@@ -104,12 +104,12 @@ impl Writer {
             complaints: LineLimiter::new(Duration::from_secs(10), 1, Counter::default()),
             torn: false,
         };
-        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || thread.run())?;
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || thread.run())?;
         Ok(Writer { shared, limit, dropped })
     }
 
     /// Appends a line, or drops and counts it when the buffer is full.
-    pub(super) fn push(&self, line: &[u8]) {
+    pub(crate) fn push(&self, line: &[u8]) {
         let mut state = self.shared.lock();
         if state.waiting.len() + line.len() > self.limit {
             drop(state);
@@ -125,12 +125,12 @@ impl Writer {
         }
     }
 
-    pub(super) fn reopen(&self) {
+    pub(crate) fn reopen(&self) {
         self.shared.lock().reopen = true;
         self.shared.work.notify_one();
     }
 
-    pub(super) fn flush(&self, limit: Duration) -> bool {
+    pub(crate) fn flush(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let mut state = self.shared.lock();
         state.asked += 1;
