@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_runtime::access_log::{AccessLog, AccessLogConfig};
-use gateway_runtime::admin::{Admin, AdminDeps, AdminToken};
+use gateway_runtime::admin::{Admin, AdminDeps, AdminLimits, AdminToken};
 use gateway_runtime::drain::Drain;
 use gateway_runtime::listener::{AcceptConfig, BindError, Bound, Handler};
 use gateway_runtime::metrics::{Metrics, NONE};
@@ -72,7 +72,7 @@ pub fn run<H: Handler>(settings: &Settings, flow: impl FnOnce(Arc<Parts>) -> H) 
         Ok(()) => exit::CLEAN,
         Err(failure) => failure.report(),
     };
-    log.flush(LAST_WORDS);
+    log.flush(settings.timers.last_words);
     code
 }
 
@@ -148,12 +148,14 @@ async fn gateway<H: Handler>(
     let workers = Workers::start(workers)
         .map_err(|error| Failure::Internal(format!("cannot start the workers: {error}")))?;
     let bound = bind(settings)?;
-    let admin = Admin::bind(settings.admin_bind).map_err(|error| {
-        let address = settings.admin_bind;
-        let line =
-            format!("admin endpoint: cannot bind {address}: {error}; choose another with --admin-bind");
-        Failure::of_address(&error, line)
-    })?;
+    let admin = Admin::bind(settings.admin_bind)
+        .map(|admin| admin.with_limits(admin_limits(settings)))
+        .map_err(|error| {
+            let address = settings.admin_bind;
+            let line =
+                format!("admin endpoint: cannot bind {address}: {error}; choose another with --admin-bind");
+            Failure::of_address(&error, line)
+        })?;
 
     let names = Names::new(names_config(settings));
     let lookups = Arc::clone(names.counters());
@@ -169,7 +171,7 @@ async fn gateway<H: Handler>(
         connect_timeout: settings.timers.connect,
         remote_keepalive: remote_keepalive(settings),
         own: Arc::new(own_addresses(&bound, settings.wan_address.as_deref())),
-        lines: LineLimiter::new(QUIET, 1_024, metrics.log_suppressed.clone()),
+        lines: LineLimiter::new(settings.timers.log_quiet, 1_024, metrics.log_suppressed.clone()),
     });
     let recorder = Recorder { nowhere: metrics.service(NONE), access_log: Arc::clone(&access_log) };
     let registry = Arc::new(Registry::new(workers.count(), Box::new(recorder)));
@@ -204,14 +206,14 @@ async fn gateway<H: Handler>(
     control.until_told(&mut signals, &access_log).await;
     let cut = end(settings, &drain, acceptors, &registry, &mut signals).await;
     tracing::info!(cut, "ended");
-    let stuck = workers.stop(LAST_WORDS);
+    let stuck = workers.stop(settings.timers.last_words);
     if stuck > 0 {
         tracing::error!(stuck, "workers did not end; the process ends without them");
     }
     // Whoever reads a page now gets it; whoever comes later is refused.
     let _gone = stop_admin.send(());
-    drop(tokio::time::timeout(LAST_WORDS, admin).await);
-    access_log.flush(LAST_WORDS);
+    drop(tokio::time::timeout(settings.timers.last_words, admin).await);
+    access_log.flush(settings.timers.last_words);
     Ok(())
 }
 
@@ -226,13 +228,8 @@ fn follow(source: FileSource) -> Result<(), Failure> {
     spawned.map(drop).map_err(|error| Failure::Internal(format!("cannot follow the catalog: {error}")))
 }
 
-/// A line of the same kind and cause is said once in this time.
-const QUIET: Duration = Duration::from_secs(10);
 /// How long answers for names are gathered.
 const BURST: Duration = Duration::from_millis(50);
-/// For what remains to be written at the end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
 /// What the control thread does while traffic flows.
 struct Control<'a> {
     parts: &'a Arc<Parts>,
@@ -330,7 +327,7 @@ async fn end(
             tokio::time::sleep(POLL).await;
         }
     };
-    drop(tokio::time::timeout(LAST_WORDS, gone).await);
+    drop(tokio::time::timeout(settings.timers.last_words, gone).await);
     cut
 }
 
@@ -355,6 +352,16 @@ fn bind(settings: &Settings) -> Result<Vec<Bound>, Failure> {
     settings.listen.iter().map(bind).collect()
 }
 
+fn admin_limits(settings: &Settings) -> AdminLimits {
+    let timers = &settings.timers;
+    AdminLimits {
+        connections: settings.limits.admin_connections,
+        header: timers.admin_request,
+        request: timers.admin_request,
+        connection: timers.admin_connection,
+    }
+}
+
 fn relay_config(settings: &Settings) -> RelayConfig {
     let limits = &settings.limits;
     RelayConfig {
@@ -364,7 +371,7 @@ fn relay_config(settings: &Settings) -> RelayConfig {
             spare: limits.pipe_spare,
         }),
         closing_tick: settings.timers.closing_tick,
-        ..RelayConfig::default()
+        closing_per_tick: limits.closing_per_tick,
     }
 }
 
@@ -394,6 +401,9 @@ fn set_policy(settings: &Settings) -> SetPolicy {
 fn names_config(settings: &Settings) -> NamesConfig {
     NamesConfig {
         refresh: settings.timers.dns_refresh,
+        lookup_timeout: settings.timers.dns_lookup,
+        retry: settings.timers.dns_retry,
+        retry_max: settings.timers.dns_retry_max,
         max_names: settings.limits.names,
         ..NamesConfig::default()
     }

@@ -136,6 +136,12 @@ pub struct Timers {
     pub catalog_poll: Duration,
     /// How often the names of endpoints are resolved again.
     pub dns_refresh: Duration,
+    /// For one look-up of a name.
+    pub dns_lookup: Duration,
+    /// After a look-up that failed; doubles.
+    pub dns_retry: Duration,
+    /// Longest such pause.
+    pub dns_retry_max: Duration,
     /// First pause of accepting when descriptors or memory are out.
     pub accept_backoff: Duration,
     /// How long the last FIN of a connection may wait for company.
@@ -144,6 +150,14 @@ pub struct Timers {
     pub remote_keepalive: Duration,
     /// Time between such probes.
     pub remote_keepalive_interval: Duration,
+    /// For the head of a request to the admin endpoint, and for its answer.
+    pub admin_request: Duration,
+    /// Longest life of a connection to the admin endpoint.
+    pub admin_connection: Duration,
+    /// A line of the same kind and cause is logged once in this time.
+    pub log_quiet: Duration,
+    /// At the end: longest wait for each part of the process.
+    pub last_words: Duration,
 }
 
 /// Bounds of a process. Each is a number of things or of bytes.
@@ -167,6 +181,10 @@ pub struct Limits {
     pub pipe_size: usize,
     /// Pipes kept open while nobody uses them.
     pub pipe_spare: usize,
+    /// Connections of one worker that share a closing tick.
+    pub closing_per_tick: usize,
+    /// Connections to the admin endpoint.
+    pub admin_connections: usize,
     /// Services with metrics of their own; the others share one.
     pub services_in_metrics: usize,
     /// Host names of endpoints that are resolved.

@@ -215,6 +215,43 @@ pub(super) static TIMERS: &[Key] = &[
         "How often host names of endpoints are resolved again. The last good answer stays while resolving fails."
     ),
     key!(
+        "timers.dns_lookup",
+        Time(
+            Span {
+                zero: None,
+                least: Duration::from_millis(10),
+                most: MINUTE,
+                why: "a name server needs a moment, and nobody waits for longer"
+            },
+            |s, v| s.timers.dns_lookup = v
+        ),
+        "10s",
+        "Longest time for one look-up of a host name."
+    ),
+    key!(
+        "timers.dns_retry",
+        Time(
+            Span { zero: None, least: MS, most: HOUR, why: "a shorter pause is a flood of questions" },
+            |s, v| s.timers.dns_retry = v
+        ),
+        "1s",
+        "Pause after a look-up that failed; it doubles up to `timers.dns_retry_max`."
+    ),
+    key!(
+        "timers.dns_retry_max",
+        Time(
+            Span {
+                zero: None,
+                least: MS,
+                most: DAY,
+                why: "it bounds how late a name that works again is noticed"
+            },
+            |s, v| s.timers.dns_retry_max = v
+        ),
+        "30s",
+        "Longest pause after look-ups that failed."
+    ),
+    key!(
         "timers.accept_backoff",
         Time(
             Span {
@@ -273,6 +310,42 @@ pub(super) static TIMERS: &[Key] = &[
 ];
 
 pub(super) static LIMITS: &[Key] = &[
+    key!(
+        "timers.admin_request",
+        Time(Span { zero: None, least: MS, most: HOUR, why: "a page needs a moment" }, |s, v| s
+            .timers
+            .admin_request =
+            v),
+        "10s",
+        "Time for the head of a request to the admin endpoint, and for its answer."
+    ),
+    key!(
+        "timers.admin_connection",
+        Time(
+            Span { zero: None, least: MS, most: HOUR, why: "it bounds a reader who does not read" },
+            |s, v| s.timers.admin_connection = v
+        ),
+        "30s",
+        "Longest life of a connection to the admin endpoint."
+    ),
+    key!(
+        "timers.log_quiet",
+        Time(
+            Span { zero: None, least: MS, most: DAY, why: "shorter fills the log with one line" },
+            |s, v| s.timers.log_quiet = v
+        ),
+        "10s",
+        "Time in which a line of the same kind and cause is logged once; the others are counted."
+    ),
+    key!(
+        "timers.last_words",
+        Time(
+            Span { zero: None, least: MS, most: MINUTE, why: "longer keeps a supervisor waiting" },
+            |s, v| s.timers.last_words = v
+        ),
+        "1s",
+        "At the end of the process: longest wait for each of its parts, logs included."
+    ),
     key!(
         "limits.hello_bytes",
         Bytes(
@@ -369,6 +442,24 @@ pub(super) static LIMITS: &[Key] = &[
             size(v)),
         "32",
         "Pipes kept open while nobody uses them."
+    ),
+    key!(
+        "limits.closing_per_tick",
+        Count(
+            Span { zero: None, least: 0, most: 100_000, why: "more than a worker closes in a tick" },
+            |s, v| s.limits.closing_per_tick = size(v)
+        ),
+        "16",
+        "Connections of one worker that share a `timers.closing_tick`; more wait for events of their own."
+    ),
+    key!(
+        "limits.admin_connections",
+        Count(Span { zero: None, least: 1, most: 100_000, why: "each holds a descriptor" }, |s, v| s
+            .limits
+            .admin_connections =
+            size(v)),
+        "64",
+        "Connections to the admin endpoint at one time; more wait."
     ),
     key!(
         "limits.services_in_metrics",
