@@ -4,6 +4,7 @@
 //! already, its own addresses are in use, which is said and no failure.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::catalog;
@@ -39,11 +40,33 @@ pub fn doctor(settings: &Settings, out: &mut dyn Write) -> bool {
             None
         }
     };
+    if let Some(file) = &settings.access_log_file {
+        access_log(file, &mut report);
+    }
     addresses::try_all(settings, PATIENCE, &mut report);
     host::descriptors(settings, host::descriptor_limit(), &mut report);
     host::pipes(settings, &host::PipeRules::of_this_host(), &mut report);
     if let Some(snapshot) = snapshot {
-        remote::try_all(&snapshot, settings, &remote::Network::system(settings), &mut report);
+        remote::try_all(&snapshot, &remote::Network::system(settings), &mut report);
     }
     report.is_good()
+}
+
+/// Whether the file, or one new in its folder, can be written to; nothing is written.
+fn access_log(file: &Path, report: &mut Report<'_>) {
+    let what = "access log";
+    let existed = file.exists();
+    match std::fs::OpenOptions::new().append(true).create(true).open(file) {
+        Ok(_) => {
+            if !existed {
+                // It was made to see that it can be.
+                let _ = std::fs::remove_file(file);
+            }
+            report.ok(what, format!("{} can be written", file.display()));
+        }
+        Err(error) => report.fail(
+            what,
+            format!("cannot open {}: {error}; make its folder, or let this user write there", file.display()),
+        ),
+    }
 }

@@ -181,6 +181,11 @@ async fn gateway<H: Handler>(
     let ready = Ready::new(&["listeners"]);
     ready.follow(watch.clone());
     tracing::info!(address = %admin.local_addr(), "admin endpoint");
+    if !admin.local_addr().ip().is_loopback() {
+        tracing::warn!(
+            "the admin endpoint is not on loopback: whoever reaches it reads what the gateway knows"
+        );
+    }
     let pages = Arc::new(MeshPages::new(settings, &parts, &registry, reader.clone()));
     let deps = AdminDeps { ready: ready.clone(), metrics: Arc::clone(&metrics), pages, log, token };
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
@@ -341,7 +346,17 @@ async fn told_again(signals: &mut Signals) {
 fn load(settings: &Settings) -> Result<Loaded, Failure> {
     let loaded = FileSource::load(&settings.catalog, &source_config(settings))
         .map_err(|problems| Failure::Files(problems.problems.iter().map(ToString::to_string).collect()))?;
-    for warning in &loaded.reader.current().warnings {
+    let snapshot = loaded.reader.current();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        catalog = %settings.catalog.display(),
+        files = snapshot.files.len(),
+        names = snapshot.table.targets().len(),
+        datacenter = &*snapshot.mesh.datacenter,
+        "starting {}",
+        settings.role.program()
+    );
+    for warning in &snapshot.warnings {
         tracing::warn!("{warning}");
     }
     Ok(loaded)

@@ -66,7 +66,7 @@ fn the_reference_is_a_table_of_all_settings() {
         reference
             .contains("| `timers.hello` | duration | 1ms to 1h | `10s` | Deadline for a whole ClientHello")
     );
-    assert!(reference.contains("| `limits.pipe_size` | bytes, a power of two | 64KiB to 1MiB | `256KiB` |"));
+    assert!(reference.contains("| `limits.pipe_size` | bytes, a power of two | 64KiB to 1MiB | `512KiB` |"));
     assert!(
         reference.contains("| `timers.idle` | duration | 1ms to 168h; 0 = no limit | `1h` |"),
         "{reference}"

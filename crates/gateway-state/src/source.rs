@@ -112,7 +112,7 @@ impl FileSource {
         let state = State::load(path.to_owned(), config.clone())?;
         let snapshot = state.snapshot().clone();
         let shared = Arc::new(Shared::default());
-        shared.counters.applied(&snapshot, true);
+        shared.counters.started(&snapshot);
         let (publisher, reader) = Publisher::new(snapshot);
         Ok(Loaded { source: Self { state, publisher, shared }, reader })
     }

@@ -37,12 +37,7 @@ impl Network {
     }
 }
 
-pub(super) fn try_all(
-    snapshot: &MeshSnapshot,
-    settings: &Settings,
-    network: &Network,
-    report: &mut Report<'_>,
-) {
+pub(super) fn try_all(snapshot: &MeshSnapshot, network: &Network, report: &mut Report<'_>) {
     let remote = snapshot.table.targets().iter().filter(|target| target.remote);
     let gateways: BTreeSet<_> = remote
         .flat_map(|target| {
@@ -67,14 +62,7 @@ pub(super) fn try_all(
             let gateway = format!("gateway {host} port {port} of {service}");
             match outcome {
                 Ok(address) => report.ok("other datacenters", format!("{gateway} answers at {address}")),
-                Err(why) => report.fail(
-                    "other datacenters",
-                    format!(
-                        "{gateway}: {why}; is it running, is its WanAddress right, does a firewall let this host through? \
-                         (waited {:?})",
-                        settings.timers.connect
-                    ),
-                ),
+                Err(why) => report.fail("other datacenters", format!("{gateway}: {why}")),
             }
         }
     }
@@ -87,13 +75,18 @@ pub(super) fn try_all(
 fn try_one(host: &Host, port: u16, network: &Network) -> Result<SocketAddr, String> {
     let addresses = match host {
         Host::Ip(ip) => vec![*ip],
-        Host::Name(name) => (network.resolve)(name)?,
+        Host::Name(name) => (network.resolve)(name)
+            .map_err(|why| format!("{why}; correct its WanAddress, or look at /etc/resolv.conf"))?,
     };
-    let mut last = "its name has no address".to_owned();
+    let mut last = "its name has no address: correct its WanAddress, or look at /etc/resolv.conf".to_owned();
     for address in addresses.into_iter().map(|ip| SocketAddr::new(ip, port)) {
         match (network.connect)(address) {
             Ok(()) => return Ok(address),
-            Err(error) => last = format!("{address}: {error}"),
+            Err(error) => {
+                last = format!(
+                    "{address}: {error}; is it running, is its WanAddress right, does a firewall let this host through?"
+                );
+            }
         }
     }
     Err(last)

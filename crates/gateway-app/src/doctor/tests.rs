@@ -74,10 +74,10 @@ fn descriptors_are_compared_with_what_connections_need() {
         assert!(good, "it starts with less, too");
         text
     };
-    assert!(said(Some(524_288), "0").starts_with("OK    descriptors: 524288 open files, enough for 261856"));
-    assert!(said(Some(1024), "0").starts_with("WARN  descriptors: 1024 open files, enough for 224"));
+    assert!(said(Some(524_288), "0").starts_with("OK    descriptors: 524288 open files, enough for 261952"));
+    assert!(said(Some(1024), "0").starts_with("WARN  descriptors: 1024 open files, enough for 320"));
     assert!(said(Some(1024), "100").starts_with("OK  "));
-    assert!(said(Some(1024), "1000").contains("needs 2576 open files, 1024 are allowed; raise LimitNOFILE"));
+    assert!(said(Some(1024), "1000").contains("needs 2384 open files, 1024 are allowed; raise LimitNOFILE"));
     assert!(said(None, "0").contains("unlimited open files"));
 }
 
@@ -87,7 +87,7 @@ fn pipe_memory_is_compared_with_what_the_kernel_grants() {
     let settings = catalog.settings(&[]);
     let said = |rules: PipeRules| reported(|report| host::pipes(&settings, &rules, report)).1;
     let ordinary = PipeRules { exempt: false, user_bytes: Some(64 << 20), pipe_bytes: Some(1 << 20) };
-    assert!(said(ordinary).starts_with("OK    pipe memory: 48MiB in pipes of 256KiB"));
+    assert!(said(ordinary).starts_with("OK    pipe memory: 48MiB in pipes of 512KiB"));
     let small = PipeRules { user_bytes: Some(16 << 20), pipe_bytes: Some(64 << 10), ..ordinary };
     assert_eq!(said(small).matches("WARN  pipe memory: ").count(), 2, "{}", said(small));
     assert!(said(small).contains("raise fs.pipe-user-pages-soft"));
@@ -119,7 +119,7 @@ fn remote(gateways: &[&str], network: &Network) -> (bool, String) {
         })
         .collect();
     let catalog = Catalog::with(&rows);
-    reported(|report| remote::try_all(&catalog.snapshot(), &catalog.settings(&[]), network, report))
+    reported(|report| remote::try_all(&catalog.snapshot(), network, report))
 }
 
 #[test]

@@ -431,7 +431,7 @@ pub(super) static LIMITS: &[Key] = &[
             },
             |s, v| s.limits.pipe_size = size(v)
         ),
-        "256KiB",
+        "512KiB",
         "Size of one pipe."
     ),
     key!(

@@ -96,7 +96,7 @@ fn every_default_is_this() {
         ("limits.connections_per_service", "0"),
         ("limits.pending_per_service", "0"),
         ("limits.pipe_memory", "48MiB"),
-        ("limits.pipe_size", "256KiB"),
+        ("limits.pipe_size", "512KiB"),
         ("limits.pipe_spare", "32"),
         ("limits.closing_per_tick", "16"),
         ("limits.admin_connections", "64"),
@@ -164,7 +164,7 @@ fn every_default_arrives_in_its_field() {
             connections_per_service: 0,
             pending_per_service: 0,
             pipe_memory: 48 << 20,
-            pipe_size: 256 << 10,
+            pipe_size: 512 << 10,
             pipe_spare: 32,
             closing_per_tick: 16,
             admin_connections: 64,
@@ -428,8 +428,8 @@ fn the_environment_names_the_file_and_may_hold_what_kubernetes_puts_there() {
 #[test]
 fn the_limit_of_connections_follows_the_descriptors() {
     let limits = given().good().limits;
-    assert_eq!(limits.connections(Some(1024)), 224, "two for each, after 192 pipes and own files");
-    assert_eq!(limits.connections(Some(524_288)), 261_856);
+    assert_eq!(limits.connections(Some(1024)), 320, "two for each, after 96 pipes and own files");
+    assert_eq!(limits.connections(Some(524_288)), 261_952);
     assert_eq!(limits.connections(Some(10)), 1, "never none");
     assert_eq!(limits.connections(None), 1_000_000);
     assert!(limits.descriptors_for(limits.connections(Some(1024))) <= 1024);

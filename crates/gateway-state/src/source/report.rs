@@ -3,7 +3,7 @@
 use super::SourceStatus;
 use crate::mesh::MeshSnapshot;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::{collections::HashSet, hash::Hash};
+use std::{collections::HashSet, hash::Hash, sync::Arc};
 
 /// Lines of one kind for one change.
 const MAX_LINES: usize = 50;
@@ -19,6 +19,12 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// The first state, which is no change.
+    pub(super) fn started(&self, snapshot: &MeshSnapshot) {
+        self.generation.store(snapshot.generation, Relaxed);
+        self.compiled_total.fetch_add(snapshot.compiled, Relaxed);
+    }
+
     pub(super) fn applied(&self, snapshot: &MeshSnapshot, ok: bool) {
         self.generation.store(snapshot.generation, Relaxed);
         self.compiled_total.fetch_add(snapshot.compiled, Relaxed);
@@ -40,15 +46,31 @@ impl Counters {
 
 /// Logs the step from one snapshot to the next. True if nothing new went wrong.
 pub(super) fn change(before: &MeshSnapshot, after: &MeshSnapshot, files_read: usize) -> bool {
+    if before.mesh != after.mesh {
+        let (before, after) = (&before.mesh, &after.mesh);
+        tracing::warn!(
+            datacenter_before = &*before.datacenter,
+            datacenter = &*after.datacenter,
+            trust_domain_before = &*before.trust_domain,
+            trust_domain = &*after.trust_domain,
+            "[Mesh] has changed: the names of all services are other ones now"
+        );
+    }
+    let (gone, come) = (gone(before, after), gone(after, before));
     tracing::info!(
         generation = after.generation,
         files_read,
         files = after.files.len(),
         names = after.table.targets().len(),
+        names_added = come.len(),
+        names_removed = gone.len(),
         compiled = after.compiled,
         rejected = after.rejected.len(),
-        "catalog applied"
+        "catalog read"
     );
+    if let Some(first) = gone.first() {
+        tracing::info!(count = gone.len(), first = &***first, "names are gone");
+    }
     let new = new_ones(&after.rejected, &before.rejected);
     for rejected in new.iter().take(MAX_LINES) {
         let document = &*rejected.document;
@@ -65,6 +87,12 @@ pub(super) fn change(before: &MeshSnapshot, after: &MeshSnapshot, files_read: us
         tracing::warn!(problem = %warning, "catalog warning");
     }
     new.is_empty()
+}
+
+/// Names of the one that the other does not have.
+fn gone<'a>(one: &'a MeshSnapshot, other: &MeshSnapshot) -> Vec<&'a Arc<str>> {
+    let known = |id: &Arc<str>| other.table.position(id).is_some();
+    one.table.targets().iter().map(|target| &target.id).filter(|id| !known(id)).collect()
 }
 
 fn new_ones<'a, T: Eq + Hash>(these: &'a [T], those: &'a [T]) -> Vec<&'a T> {

@@ -18,7 +18,7 @@ const BULK: i64 = 128 * 1024;
 /// Bytes that are copied before a refused direction asks for a pipe again.
 const ASK_AGAIN: i64 = 8 * 1024 * 1024;
 /// Bytes after which a direction lets the other connections of its worker have their turn.
-const TURN: usize = 512 * 1024;
+const TURN: usize = 1024 * 1024;
 
 /// Which side broke, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

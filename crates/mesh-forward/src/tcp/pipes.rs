@@ -19,7 +19,7 @@ const USEFUL: usize = 64 * 1024;
 /// Bounds of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PipeConfig {
-    /// Capacity of one pipe in bytes, a power of two; default 256 KiB.
+    /// Capacity of one pipe in bytes, a power of two; default 512 KiB.
     pub size: usize,
     /// Capacity of all pipes together in bytes; 0 turns splicing off. Default 48 MiB, which stays
     /// below the 64 MiB that Linux grants to an ordinary user.
@@ -30,7 +30,7 @@ pub struct PipeConfig {
 
 impl Default for PipeConfig {
     fn default() -> Self {
-        Self { size: 256 * 1024, memory: 48 * 1024 * 1024, spare: 32 }
+        Self { size: 512 * 1024, memory: 48 * 1024 * 1024, spare: 32 }
     }
 }
 
