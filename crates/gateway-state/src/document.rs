@@ -6,7 +6,7 @@
 
 mod address;
 mod cx;
-mod duration;
+
 mod entry;
 mod fields;
 mod gateway;

@@ -15,7 +15,7 @@
 
 mod catalog;
 mod document;
-pub mod filter;
+pub use catalog_client::filter;
 pub mod mesh;
 mod problem;
 mod publish;

@@ -5,9 +5,9 @@
 
 use super::{
     cx::Cx,
-    duration,
     node::{Node, Value, same_key},
 };
+use catalog_client::duration;
 use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive, time::Duration};
 
 /// Keys that Consul itself writes into every config entry, and fields that all kinds have.

@@ -12,7 +12,7 @@ pub(super) struct Row<'a> {
     instance: &'a Instance,
     own: Option<&'a MeshIdentity>,
     address: String,
-    wan: Option<(String, u16)>,
+    wan: Wan,
 }
 
 /// Finds what no row could ever answer.
@@ -24,7 +24,7 @@ pub(crate) fn check_filter(filter: &Filter) -> Result<(), MatchError> {
 impl<'a> Row<'a> {
     pub(super) fn new(instance: &'a Instance, own: Option<&'a MeshIdentity>) -> Self {
         let wan = instance.more.as_ref().and_then(|more| more.wan.as_ref());
-        let wan = wan.map(|(host, port)| (host.to_string(), *port));
+        let wan = Wan(wan.map(|(host, port)| (host.to_string(), *port)));
         Self { instance, own, address: instance.host.to_string(), wan }
     }
 
@@ -91,7 +91,7 @@ impl<'a> Row<'a> {
     }
 
     fn tagged(&self, tag: &str, field: &str) -> Selected<'_> {
-        match (&self.wan, field) {
+        match (&self.wan.0, field) {
             (Some((address, _)), "Address") if tag == "wan" => Selected::Value(Value::Text(address)),
             (Some((_, port)), "Port") if tag == "wan" => Selected::Value(Value::Int(i64::from(*port))),
             (_, "Address" | "Port") => Selected::NoKey,
@@ -136,15 +136,17 @@ impl Selector for Row<'_> {
     }
 }
 
-const NONE: &dyn Texts = &None::<(String, u16)>;
+const NONE: &dyn Texts = &Wan(None);
 
 /// The tags of addresses: there is one, `wan`.
-impl Texts for Option<(String, u16)> {
+struct Wan(Option<(String, u16)>);
+
+impl Texts for Wan {
     fn has(&self, text: &str) -> bool {
-        self.is_some() && text == "wan"
+        self.0.is_some() && text == "wan"
     }
 
     fn is_empty(&self) -> bool {
-        self.is_none()
+        self.0.is_none()
     }
 }

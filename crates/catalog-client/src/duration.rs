@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Reads a duration that is not negative; `None` for anything else, or when it is longer than about
 /// 292 years, which Go cannot hold either.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if text == "0" {
         return Some(Duration::ZERO);
