@@ -1,20 +1,66 @@
 //! `check`: everything that is wrong or doubtful, without opening a socket.
+//!
+//! Where the services come from Consul, that is what the settings say about it and the files that they
+//! name: token, certificates, key.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use catalog_client::Client;
+use catalog_client::config::TokenSource;
 use gateway_state::mesh::{MeshSnapshot, Rule};
 
 use crate::catalog;
-use crate::settings::Settings;
+use crate::settings::{ConsulSettings, OwnService, Settings, Source};
 
-/// Checks the catalog of the settings, or each of `catalogs` on its own. Prints every problem and
+/// Checks what the settings name, or each of `catalogs` on its own. Prints every problem and
 /// warning and a summary; true if nothing is wrong. (Settings that are wrong are found before.)
 pub fn check(settings: &Settings, catalogs: &[PathBuf], out: &mut dyn Write) -> bool {
-    let own = std::slice::from_ref(&settings.catalog);
-    let catalogs = if catalogs.is_empty() { own } else { catalogs };
-    let results: Vec<_> = catalogs.iter().map(|path| check_one(settings, path, out)).collect();
-    results.iter().all(|good| *good)
+    for warning in &settings.warnings {
+        // Who asks from a script may read the code only.
+        let _ = writeln!(out, "warning: {warning}");
+    }
+    if !catalogs.is_empty() {
+        let results: Vec<_> = catalogs.iter().map(|path| check_one(settings, path, out)).collect();
+        return results.iter().all(|good| *good);
+    }
+    match &settings.source {
+        Source::Catalog(path) => check_one(settings, path, out),
+        Source::Consul(consul) => check_consul(settings, consul, out),
+    }
+}
+
+fn check_consul(settings: &Settings, consul: &ConsulSettings, out: &mut dyn Write) -> bool {
+    let addresses: Vec<_> = consul.addresses.iter().map(ToString::to_string).collect();
+    let addresses = addresses.join(", ");
+    let token = match TokenSource::first(&consul.tokens) {
+        Ok(Some(_)) => Ok("with a token"),
+        Ok(None) => Ok("without a token"),
+        Err(error) => Err(error),
+    };
+    // The client reads the same files; nothing is opened before it is asked for something.
+    let client = Client::new(consul.client_config(settings.role.program())).map(drop);
+    let (line, good) = match token.and_then(|token| client.map(|()| token)) {
+        Ok(token) => {
+            let own = own_service(&settings.service, &consul.own);
+            (format!("Consul at {addresses}: settings and files are good: {token}, {own}"), true)
+        }
+        Err(error) => (format!("error: {error}\nConsul at {addresses}: not usable"), false),
+    };
+    let _ = writeln!(out, "{line}");
+    good
+}
+
+fn own_service(name: &str, own: &OwnService) -> String {
+    match own {
+        OwnService::OnlyOne => "the only gateway of its kind on the agent".to_owned(),
+        OwnService::OfAgent { id } => format!("service \"{id}\" of the agent"),
+        OwnService::OfNode { id, node } => format!("service \"{id}\" of node \"{node}\""),
+        OwnService::Register(register) => match &register.node {
+            None => format!("registers \"{name}\" as \"{}\"", register.id),
+            Some(node) => format!("registers \"{name}\" as \"{}\" on node \"{node}\"", register.id),
+        },
+    }
 }
 
 fn check_one(settings: &Settings, path: &Path, out: &mut dyn Write) -> bool {

@@ -15,6 +15,7 @@ use crate::settings::{Role, Settings, Sources};
 use crate::{check, doctor, explain, ready_command};
 use flags::Flags;
 
+mod envoy;
 mod flags;
 mod rewrite;
 #[cfg(test)]
@@ -43,7 +44,7 @@ pub enum Invocation {
     Finished(u8),
 }
 
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]
@@ -56,7 +57,7 @@ struct Cli {
 enum Command {
     /// Serve (the default)
     Run,
-    /// Read settings and catalog and say all that is wrong with them; exit code 0 or 1
+    /// Read settings, their files and the catalog and say all that is wrong with them; exit code 0 or 1
     Check {
         /// Catalogs to check in place of the one of the settings: files or folders, each on its own
         files: Vec<PathBuf>,
@@ -78,16 +79,6 @@ enum Command {
     Ready,
 }
 
-impl Command {
-    fn reads_catalog(&self) -> bool {
-        match self {
-            Self::Run | Self::Explain { .. } | Self::Doctor => true,
-            Self::Check { files } => files.is_empty(),
-            Self::Ready => false,
-        }
-    }
-}
-
 /// Does what the command line says, or gives back the settings to serve with.
 pub fn invoke(mut call: Call<'_>) -> Invocation {
     match prepare(&mut call) {
@@ -99,10 +90,16 @@ pub fn invoke(mut call: Call<'_>) -> Invocation {
 
 fn prepare(call: &mut Call<'_>) -> Result<(Command, Settings), u8> {
     let role = call.role;
-    let arguments = rewrite::rewrite(&call.arguments)
-        .map_err(|message| complain(call.err, role, &message, exit::USAGE))?;
-    let parsed =
-        command(role).try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let rewritten = rewrite::rewrite(role, &call.arguments);
+    for message in &rewritten.refused {
+        complain(call.err, role, message, exit::USAGE);
+    }
+    if !rewritten.refused.is_empty() {
+        return Err(exit::USAGE);
+    }
+    let parsed = command(role)
+        .try_get_matches_from(rewritten.arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -117,20 +114,15 @@ fn prepare(call: &mut Call<'_>) -> Result<(Command, Settings), u8> {
     };
     let sources =
         Sources { flags: cli.flags.values, environment: call.environment.clone(), config: cli.flags.config };
-    let settings = Settings::load(role, &sources).map_err(|error| {
+    let mut settings = Settings::load(role, &sources).map_err(|error| {
         let code = if error.is_usage() { exit::USAGE } else { exit::BAD_SETTINGS };
         for problem in &error.problems {
             complain(call.err, role, &problem.to_string(), code);
         }
         code
     })?;
-    let command = cli.command.unwrap_or(Command::Run);
-    if command.reads_catalog() && settings.catalog.as_os_str().is_empty() {
-        let message =
-            "no catalog: give --catalog PATH, set GATEWAY_CATALOG, or write `catalog` into the settings file";
-        return Err(complain(call.err, role, message, exit::USAGE));
-    }
-    Ok((command, settings))
+    settings.notes.splice(0..0, rewritten.notes);
+    Ok((cli.command.unwrap_or(Command::Run), settings))
 }
 
 fn answer(command: &Command, settings: &Settings, out: &mut dyn Write) -> u8 {
@@ -154,7 +146,10 @@ fn command(role: Role) -> clap::Command {
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(
             "Every flag is also a key of the settings file and a variable GATEWAY_<KEY>; timers, limits and \
-             ejection are set there only. A flag beats the environment, which beats the file.",
+             ejection are set there only. Consul's own variables (CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, ...) hold, \
+             too. A flag beats GATEWAY_<KEY>, which beats CONSUL_..., which beats the file.\n\n\
+             Without --catalog the gateway runs from Consul, as `consul connect envoy` does, and takes the \
+             flags of that command with one dash or two.",
         )
 }
 

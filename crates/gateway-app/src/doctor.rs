@@ -24,16 +24,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Tries everything and prints one line for each thing; true if nothing failed.
 pub fn doctor(settings: &Settings, out: &mut dyn Write) -> bool {
     let mut report = Report::new(out);
-    let snapshot = match catalog::load(settings, &settings.catalog) {
-        Ok(snapshot) => {
+    let loaded = settings.catalog_path().map(|path| (path, catalog::load(settings, path)));
+    let snapshot = match loaded {
+        None => None,
+        Some((path, Ok(snapshot))) => {
             let names = snapshot.table.targets().len();
-            report.ok("catalog", format!("{} is good and has {names} names", settings.catalog.display()));
+            report.ok("catalog", format!("{} is good and has {names} names", path.display()));
             for warning in &snapshot.warnings {
                 report.warn("catalog", warning.to_string());
             }
             Some(snapshot)
         }
-        Err(problems) => {
+        Some((_, Err(problems))) => {
             for problem in &problems.problems {
                 report.fail("catalog", problem.to_string());
             }

@@ -34,7 +34,11 @@ pub struct Options {
 
 /// Explains `name` from the catalog of the settings; true if a connection would be routed.
 pub fn explain(settings: &Settings, name: &str, options: Options, out: &mut dyn Write) -> bool {
-    let loaded = match catalog::load(settings, &settings.catalog) {
+    let Some(catalog) = settings.catalog_path() else {
+        let _ = writeln!(out, "this explains a catalog of files: give --catalog PATH");
+        return false;
+    };
+    let loaded = match catalog::load(settings, catalog) {
         Ok(loaded) => loaded,
         Err(problems) => {
             let _ = writeln!(out, "the catalog has problems; `check` shows its warnings, too\n{problems}");

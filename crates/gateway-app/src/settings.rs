@@ -1,4 +1,5 @@
 //! What an operator may choose, from four places: flag, environment, file, default, in this order.
+//! In the environment `GATEWAY_` variables come before those of Consul's own commands.
 //!
 //! One table (`table`) has every key with its type, default, range and meaning. The flags of the
 //! command line, the `GATEWAY_` variables, the keys of the file and the reference in the
@@ -6,17 +7,23 @@
 //! All problems are found before any is reported.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod address;
+mod checks;
+mod consul;
 mod cross;
+mod draft;
 mod environment;
 mod file;
 pub mod format;
 mod keys;
 mod kind;
 mod origin;
+mod own;
 mod problem;
 mod reference;
 mod sources;
@@ -24,6 +31,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use consul::{
+    Advertised, ConsulLimits, ConsulMode, ConsulSettings, ConsulTimers, OwnService, Register, Source,
+};
 pub use gateway_runtime::access_log::AccessLogMode;
 pub use gateway_runtime::telemetry::LogFormat;
 pub use mesh_endpoints::Ejection;
@@ -31,7 +41,8 @@ pub use origin::{Origin, Shown};
 pub use problem::{SettingProblem, SettingsError};
 pub use reference::settings_reference;
 
-pub(crate) use keys::Key;
+use draft::Draft;
+pub(crate) use keys::{Group, Key};
 
 /// Port of a mesh gateway where none is given, as in Consul.
 pub const DEFAULT_PORT: u16 = 8443;
@@ -51,6 +62,14 @@ impl Role {
     pub fn program(self) -> &'static str {
         match self {
             Self::Mesh => "mesh-gw",
+        }
+    }
+
+    /// Its word in `consul connect envoy -gateway=`.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Mesh => "mesh",
         }
     }
 
@@ -81,8 +100,8 @@ pub struct Settings {
     pub role: Role,
     /// Name of the gateway's own service in the catalog.
     pub service: String,
-    /// File or folder of the static catalog. Empty only where a command reads none.
-    pub catalog: PathBuf,
+    /// Where the services come from.
+    pub source: Source,
     /// Name and address of each listener, never empty, names and addresses unique.
     pub listen: Vec<(String, SocketAddr)>,
     /// `HOST:PORT` by which other datacenters reach this gateway. An endpoint with this address is
@@ -112,6 +131,10 @@ pub struct Settings {
     pub limits: Limits,
     /// When an endpoint that fails is left out.
     pub ejection: Ejection,
+    /// What the operator should know once, for the log.
+    pub notes: Vec<String>,
+    /// What the operator should be warned of at every start.
+    pub warnings: Vec<String>,
     shown: Vec<Shown>,
 }
 
@@ -199,13 +222,13 @@ pub struct Limits {
     pub remote_keepalive_probes: u32,
 }
 
-/// Where settings come from, besides their defaults.
-#[derive(Clone, Debug, Default)]
+/// Where settings come from, besides their defaults. Both flags and environment may hold secrets.
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Sources {
     /// Key and value of each flag, in the order given; a list has one pair per element.
     pub flags: Vec<(&'static str, String)>,
-    /// The environment; only `GATEWAY_` variables are looked at.
+    /// The environment; only `GATEWAY_` variables and those of Consul's own commands are looked at.
     pub environment: Vec<(OsString, OsString)>,
     /// The settings file named by `--config`. `GATEWAY_CONFIG` names it otherwise.
     pub config: Option<PathBuf>,
@@ -240,28 +263,61 @@ impl Settings {
         &self.shown
     }
 
-    fn blank(role: Role) -> Self {
-        let unset = SocketAddr::from(([0, 0, 0, 0], 0));
-        Self {
-            role,
-            service: String::new(),
-            catalog: PathBuf::new(),
-            listen: Vec::new(),
-            wan_address: None,
-            admin_bind: unset,
-            admin_token_file: None,
-            log_level: String::new(),
-            log_format: LogFormat::Text,
-            access_log: AccessLogMode::Problems,
-            access_log_file: None,
-            drain_time: Duration::ZERO,
-            workers: 0,
-            panic_threshold: 0,
-            timers: Timers::default(),
-            limits: Limits::default(),
-            ejection: Ejection::default(),
-            shown: Vec::new(),
+    /// The catalog of files, where there is one.
+    #[must_use]
+    pub fn catalog_path(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Catalog(path) => Some(path),
+            Source::Consul(_) => None,
         }
+    }
+
+    /// How to reach Consul, where the services come from there.
+    #[must_use]
+    pub fn consul(&self) -> Option<&ConsulSettings> {
+        match &self.source {
+            Source::Catalog(_) => None,
+            Source::Consul(consul) => Some(consul),
+        }
+    }
+
+    /// Whether nobody said where to listen, so that a registration made elsewhere may.
+    #[must_use]
+    pub fn listens_by_default(&self) -> bool {
+        let given = |key| self.origin(key).is_some_and(|origin| *origin != Origin::Default);
+        !given("address") && !given("bind_address")
+    }
+
+    fn finished(draft: Draft, source: Source) -> Self {
+        Self {
+            role: draft.role,
+            listen: draft.listen(),
+            service: draft.service,
+            source,
+            wan_address: draft.wan_address,
+            admin_bind: draft.admin_bind,
+            admin_token_file: draft.admin_token_file,
+            log_level: draft.log_level,
+            log_format: draft.log_format,
+            access_log: draft.access_log,
+            access_log_file: draft.access_log_file,
+            drain_time: draft.drain_time,
+            workers: draft.workers,
+            panic_threshold: draft.panic_threshold,
+            timers: draft.timers,
+            limits: draft.limits,
+            ejection: draft.ejection,
+            notes: draft.notes,
+            warnings: draft.warnings,
+            shown: draft.shown,
+        }
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags: Vec<_> = self.flags.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Sources").field("flags", &flags).field("config", &self.config).finish_non_exhaustive()
     }
 }
 

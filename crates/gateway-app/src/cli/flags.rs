@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
-use crate::settings::Key;
+use crate::settings::{Group, Key};
 
-/// The flags that were given: not yet read, because all mistakes are reported together.
-#[derive(Debug, Default)]
+/// The flags that were given: not yet read, because all mistakes are reported together. They may hold
+/// secrets.
+#[derive(Default)]
 pub(super) struct Flags {
     pub(super) config: Option<PathBuf>,
     pub(super) values: Vec<(&'static str, String)>,
@@ -21,7 +22,8 @@ impl Args for Flags {
             .value_parser(value_parser!(PathBuf))
             .global(true)
             .help("Settings file, TOML.");
-        Key::flags().map(flag).fold(command.arg(config), Command::arg)
+        let keys = Group::of_flags().flat_map(|group| group.keys().map(move |key| flag(group, key)));
+        keys.fold(command.arg(config), Command::arg)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -48,16 +50,22 @@ impl FromArgMatches for Flags {
     }
 }
 
-fn flag(key: &'static Key) -> Arg {
+fn flag(group: &'static Group, key: &'static Key) -> Arg {
     let first_sentence = key.meaning.split_inclusive(". ").next().unwrap_or(key.meaning).trim_end();
     let help = match key.default {
-        "" => first_sentence.to_owned(),
+        "" | "false" => first_sentence.to_owned(),
         default => format!("{first_sentence} [default: {default}]"),
     };
-    Arg::new(key.name)
+    let arg = Arg::new(key.name)
         .long(key.flag())
         .value_name(key.placeholder())
         .action(if key.repeats() { ArgAction::Append } else { ArgAction::Set })
+        .help_heading(group.heading)
         .global(true)
-        .help(help)
+        .help(help);
+    if key.is_switch() {
+        // `--register`, `--register=false`; what follows after a space is something else, as in Consul.
+        return arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL");
+    }
+    arg
 }

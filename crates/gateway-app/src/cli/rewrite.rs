@@ -1,58 +1,76 @@
-//! Arguments as Consul's own commands take them: long flags with one dash.
-//!
-//! Flags that need a Consul are known by name, so that somebody who swaps commands is told what to
-//! do instead of "unexpected argument".
+//! Arguments as Consul's own commands take them: long flags with one dash, flags that are about Envoy,
+//! and arguments for Envoy behind `--`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::iter::Peekable;
+use std::slice::Iter;
 
-/// Flags of `consul connect envoy` that ask something of a Consul.
-const NEEDS_CONSUL: [&str; 22] = [
-    "ca-file",
-    "ca-path",
-    "client-cert",
-    "client-key",
-    "datacenter",
-    "deregister-after-critical",
-    "deregister-on-exit",
-    "expose-servers",
-    "grpc-addr",
-    "grpc-ca-file",
-    "grpc-ca-path",
-    "http-addr",
-    "login-bearer-token-file",
-    "login-meta",
-    "login-method",
-    "namespace",
-    "partition",
-    "register",
-    "state-dir",
-    "tls-server-name",
-    "token",
-    "token-file",
-];
+use super::envoy;
+use crate::settings::Role;
 
-/// The arguments with two dashes in front of every long flag.
+/// The arguments as our own parser takes them, and what became of the others.
+#[derive(Default)]
+pub(super) struct Rewritten {
+    /// With two dashes in front of every long flag.
+    pub(super) arguments: Vec<OsString>,
+    /// What was left out and why nothing is missing.
+    pub(super) notes: Vec<String>,
+    /// What cannot be left out: the command line is wrong.
+    pub(super) refused: Vec<String>,
+}
+
+/// Commands that take arguments of their own behind `--`.
+const WITH_ARGUMENTS: [&str; 2] = ["check", "explain"];
+
+/// Rewrites the arguments, the program's name first.
 ///
-/// `-h`, `-V`, a lone `-`, numbers and everything after `--` stay as they are.
-pub(super) fn rewrite(arguments: &[OsString]) -> Result<Vec<OsString>, String> {
-    let mut rewritten = Vec::with_capacity(arguments.len());
-    let mut flags_may_follow = true;
-    for argument in arguments {
-        let text = argument.to_str().unwrap_or_default();
-        flags_may_follow &= text != "--";
-        let long = flags_may_follow.then(|| long_flag(text)).flatten();
-        let name = long.map(|flag| flag.split_once('=').map_or(flag, |(name, _)| name));
-        if let Some(name) = name.filter(|name| NEEDS_CONSUL.contains(name)) {
-            return Err(format!(
-                "--{name} needs a Consul; this program reads static files only in this version; use --catalog"
+/// `-h`, `-V`, a lone `-` and numbers stay as they are; so does everything behind `--` of a command
+/// that takes arguments. Of the others it is meant for Envoy and left out.
+pub(super) fn rewrite(role: Role, arguments: &[OsString]) -> Rewritten {
+    let mut rewritten = Rewritten::default();
+    let mut rest = arguments.iter().peekable();
+    rewritten.arguments.extend(rest.next().cloned());
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            rewritten.behind_dashes(rest);
+            break;
+        }
+        match argument.to_str().and_then(long_flag) {
+            Some(flag) => rewritten.flag(role, flag, &mut rest),
+            None => rewritten.arguments.push(argument.clone()),
+        }
+    }
+    rewritten
+}
+
+impl Rewritten {
+    fn flag(&mut self, role: Role, flag: &str, rest: &mut Peekable<Iter<'_, OsString>>) {
+        let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
+        let Some(known) = envoy::flag(name) else {
+            return self.arguments.push(format!("--{flag}").into());
+        };
+        let next = if value.is_none() && !known.switch { rest.next() } else { None };
+        match known.judge(role, value.or_else(|| next.and_then(|next| next.to_str()))) {
+            Ok(note) => self.notes.extend(note),
+            Err(message) => self.refused.push(message),
+        }
+    }
+
+    fn behind_dashes(&mut self, rest: Peekable<Iter<'_, OsString>>) {
+        let takes_them = |argument: &OsString| WITH_ARGUMENTS.iter().any(|command| argument == command);
+        if self.arguments.iter().skip(1).any(takes_them) {
+            self.arguments.push("--".into());
+            self.arguments.extend(rest.cloned());
+            return;
+        }
+        let for_envoy: Vec<_> = rest.map(|argument| OsStr::to_string_lossy(argument)).collect();
+        if !for_envoy.is_empty() {
+            self.notes.push(format!(
+                "what is behind -- is not used, because there is no Envoy here: {}",
+                for_envoy.join(" ")
             ));
         }
-        rewritten.push(match long {
-            Some(flag) => format!("--{flag}").into(),
-            None => argument.clone(),
-        });
     }
-    Ok(rewritten)
 }
 
 /// The flag without its dashes, if it is a long one.

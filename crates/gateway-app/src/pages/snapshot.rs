@@ -45,7 +45,7 @@ pub fn snapshot(snapshot: &MeshSnapshot, settings: &Settings, query: &Query) -> 
             "program": settings.role.program(),
             "version": env!("CARGO_PKG_VERSION"),
             "service": settings.service,
-            "catalog": settings.catalog.display().to_string(),
+            "catalog": settings.catalog_path().map(|path| path.display().to_string()),
         },
         "settings": settings.shown().iter().map(|shown| {
             (shown.key.to_owned(), json!({ "value": shown.value, "origin": shown.origin.to_string() }))

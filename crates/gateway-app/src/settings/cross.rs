@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
+use super::Origin;
+use super::address::OwnAddress;
+use super::draft::Draft;
 use super::problem::SettingProblem;
-use super::{Origin, Settings};
 
 /// Resolves what depends on other values or on the machine, and adds what does not fit together.
-pub(super) fn check(settings: &mut Settings, problems: &mut Vec<SettingProblem>) {
-    if settings.workers == 0 {
-        settings.workers = std::thread::available_parallelism().map_or(1, usize::from);
+pub(super) fn check(draft: &mut Draft, problems: &mut Vec<SettingProblem>) {
+    if draft.workers == 0 {
+        draft.workers = std::thread::available_parallelism().map_or(1, usize::from);
     }
     let mut wrong = Vec::new();
-    let Settings { limits, timers, ejection, .. } = &*settings;
+    let Draft { limits, timers, ejection, .. } = &*draft;
     if limits.hello_memory / 4 < limits.hello_bytes {
         wrong.push((
             "limits.hello_memory",
@@ -27,19 +29,24 @@ pub(super) fn check(settings: &mut Settings, problems: &mut Vec<SettingProblem>)
     if timers.catalog_settle > timers.catalog_poll {
         wrong.push(("timers.catalog_settle", "it is longer than timers.catalog_poll".to_owned()));
     }
-    listeners(settings, &mut wrong);
+    listeners(draft, &mut wrong);
     for (key, message) in wrong {
-        let origin = settings.origin(key).cloned().unwrap_or(Origin::Default);
-        problems.push(SettingProblem::new(origin, key, message));
+        problems.push(SettingProblem::new(draft.origin(key), key, message));
     }
 }
 
-fn listeners(settings: &Settings, wrong: &mut Vec<(&'static str, String)>) {
-    let listen =
-        if settings.origin("bind_address") == Some(&Origin::Default) { "address" } else { "bind_address" };
+fn listeners(draft: &Draft, wrong: &mut Vec<(&'static str, String)>) {
+    if let (OwnAddress::Name(host, _), []) = (&draft.address, &*draft.bind_addresses) {
+        wrong.push((
+            "address",
+            format!("nothing can listen on the name \"{host}\": give an IP address, or say with bind_address where to listen"),
+        ));
+    }
+    let listen = if draft.origin("bind_address") == Origin::Default { "address" } else { "bind_address" };
     let mut names = HashMap::new();
     let mut addresses = HashMap::new();
-    for (name, address) in &settings.listen {
+    let listeners = draft.listen();
+    for (name, address) in &listeners {
         if names.insert(name, ()).is_some() {
             wrong.push((listen, format!("two listeners are called \"{name}\"")));
         }
@@ -53,7 +60,7 @@ fn listeners(settings: &Settings, wrong: &mut Vec<(&'static str, String)>) {
             ));
         }
     }
-    if settings.admin_bind.port() != 0 && addresses.contains_key(&settings.admin_bind) {
-        wrong.push(("admin_bind", format!("{} is the address of a listener", settings.admin_bind)));
+    if draft.admin_bind.port() != 0 && addresses.contains_key(&draft.admin_bind) {
+        wrong.push(("admin_bind", format!("{} is the address of a listener", draft.admin_bind)));
     }
 }

@@ -1,10 +1,11 @@
-//! Settings from the environment: `GATEWAY_` and the key in capitals, `.` written as `_`.
+//! Settings from the environment: `GATEWAY_` and the key in capitals, `.` written as `_`; and the
+//! variables of Consul's own commands, which are weaker.
 //!
-//! A variable that is nobody's is an error, as in a file, because a typing mistake must not be
-//! silent. The variables by which Kubernetes describes a service called `gateway…` are let pass:
-//! nobody wrote them.
+//! An empty variable counts as unset. A `GATEWAY_` variable that is nobody's is an error, as in a
+//! file, because a typing mistake must not be silent. The variables by which Kubernetes describes a
+//! service called `gateway…` are let pass: nobody wrote them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::keys::Key;
@@ -17,13 +18,49 @@ use super::sources::Given;
 pub(super) const PREFIX: &str = "GATEWAY_";
 /// Names the settings file; it is no key of that file.
 const CONFIG: &str = "GATEWAY_CONFIG";
+/// Of Consul's own commands: where Envoy gets its configuration and its certificates from.
+const GRPC: [&str; 3] = ["CONSUL_GRPC_ADDR", "CONSUL_GRPC_CACERT", "CONSUL_GRPC_CAPATH"];
+/// Makes Consul's own command the sidecar of a service.
+const SIDECAR: &str = "CONNECT_SIDECAR_FOR";
 
-/// What the environment sets, sorted by name, and the settings file that it names.
-pub(super) fn read(
-    environment: &[(OsString, OsString)],
-) -> (Vec<Result<Given, SettingProblem>>, Option<PathBuf>) {
-    let mut config = None;
-    let mut ours: Vec<_> = environment
+/// What the environment says.
+#[derive(Default)]
+pub(super) struct Environment {
+    /// The settings file that it names.
+    pub(super) config: Option<PathBuf>,
+    /// `GATEWAY_` variables, sorted by name.
+    pub(super) ours: Vec<Result<Given, SettingProblem>>,
+    /// Consul's variables, the weakest of each key first. They only hold where Consul is asked.
+    pub(super) consul: Vec<Result<Given, SettingProblem>>,
+    /// Names of Consul's variables that are known and without use here.
+    pub(super) unused: Vec<&'static str>,
+}
+
+/// Reads `environment`.
+pub(super) fn read(environment: &[(OsString, OsString)]) -> Environment {
+    let mut found = Environment::default();
+    let set: Vec<_> = environment.iter().filter(|(_, value)| !value.is_empty()).collect();
+    ours(&set, &mut found);
+    let get = |wanted: &str| set.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    for key in Key::all() {
+        for name in key.consul {
+            found.consul.extend(get(name).map(|value| given(key, name, value)));
+        }
+    }
+    if get(SIDECAR).is_some() {
+        let message = "a gateway is no sidecar: unset it, and give proxy_id for a service that is registered";
+        found.consul.push(Err(SettingProblem::new(
+            Origin::Environment(SIDECAR.to_owned()),
+            SIDECAR,
+            message,
+        )));
+    }
+    found.unused.extend(GRPC.iter().filter(|name| get(name).is_some()));
+    found
+}
+
+fn ours(set: &[&(OsString, OsString)], found: &mut Environment) {
+    let mut ours: Vec<_> = set
         .iter()
         .filter_map(|(name, value)| {
             let name = name.to_str()?;
@@ -32,22 +69,27 @@ pub(super) fn read(
         .filter(|(name, value)| !is_service_link(name, value.to_str().unwrap_or_default()))
         .collect();
     ours.sort_unstable_by_key(|(name, _)| *name);
-    let mut given = Vec::new();
     for (name, value) in ours {
         if name == CONFIG {
-            config = Some(PathBuf::from(value));
+            found.config = Some(PathBuf::from(value));
             continue;
         }
-        let origin = Origin::Environment(name.to_owned());
-        let problem = |message: &str| SettingProblem::new(origin.clone(), name, message);
-        let key = Key::all().find(|key| key.variable() == name);
-        given.push(match (key, value.to_str()) {
-            (Some(key), Some(value)) => Ok(Given { key, raw: Raw::Loose(value.to_owned()), origin }),
-            (Some(_), None) => Err(problem("the value is not UTF-8")),
-            (None, _) => Err(problem("no setting has this variable").hint(near(name))),
+        found.ours.push(match Key::all().find(|key| key.variable() == name) {
+            Some(key) => given(key, name, value),
+            None => {
+                let origin = Origin::Environment(name.to_owned());
+                Err(SettingProblem::new(origin, name, "no setting has this variable").hint(near(name)))
+            }
         });
     }
-    (given, config)
+}
+
+fn given(key: &'static Key, name: &str, value: &OsStr) -> Result<Given, SettingProblem> {
+    let origin = Origin::Environment(name.to_owned());
+    match value.to_str() {
+        Some(value) => Ok(Given { key, raw: Raw::Loose(value.to_owned()), origin }),
+        None => Err(SettingProblem::new(origin, name, "the value is not UTF-8")),
+    }
 }
 
 fn near(name: &str) -> Option<String> {

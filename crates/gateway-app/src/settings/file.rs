@@ -124,7 +124,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
             Some(items) => Raw::List(items),
             None => Raw::Other("an array of other things than strings"),
         },
-        DeValue::Boolean(_) => Raw::Other("a boolean"),
+        DeValue::Boolean(yes) => Raw::Bool(*yes),
         DeValue::Float(_) => Raw::Other("a number with a fraction"),
         DeValue::Datetime(_) => Raw::Other("a date"),
         DeValue::Table(_) => Raw::Other("a table"),

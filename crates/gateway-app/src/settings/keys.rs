@@ -3,6 +3,29 @@
 use super::kind::Kind;
 use super::{environment, file, table};
 
+/// Rows of the table on one subject.
+pub(crate) struct Group {
+    /// For the help text.
+    pub(crate) heading: &'static str,
+    pub(super) keys: &'static [Key],
+    /// Whether they are flags, too.
+    pub(crate) flags: bool,
+    /// Whether they ask for Consul: then they exclude a catalog of files, and a flag that is empty
+    /// counts as not given, as in Consul's own commands.
+    pub(super) consul: bool,
+}
+
+impl Group {
+    /// The groups whose keys are flags.
+    pub(crate) fn of_flags() -> impl Iterator<Item = &'static Self> {
+        table::GROUPS.iter().filter(|group| group.flags)
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static Key> {
+        self.keys.iter()
+    }
+}
+
 /// A row of the table.
 pub(crate) struct Key {
     /// As in the settings file, with its table in front: `timers.hello`.
@@ -12,12 +35,14 @@ pub(crate) struct Key {
     pub(crate) default: &'static str,
     /// One or more sentences for the reference; the first one is also the help of the flag.
     pub(crate) meaning: &'static str,
+    /// The variables that Consul's own commands read for it, the weakest first.
+    pub(super) consul: &'static [&'static str],
 }
 
 impl Key {
     /// All keys, in the order of the reference.
     pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
-        table::TOP.iter().chain(table::TIMERS).chain(table::LIMITS).chain(table::EJECTION)
+        table::GROUPS.iter().flat_map(Group::keys)
     }
 
     /// The key of this name, with `-` or `_`.
@@ -31,9 +56,20 @@ impl Key {
         format!("{}{}", environment::PREFIX, self.name.replace('.', "_").to_uppercase())
     }
 
-    /// The keys that are also flags: those outside of tables.
+    /// The keys that are also flags.
     pub(crate) fn flags() -> impl Iterator<Item = &'static Key> {
-        table::TOP.iter()
+        Group::of_flags().flat_map(Group::keys)
+    }
+
+    /// Whether it asks for Consul, and not only says how to talk to it.
+    pub(super) fn asks_for_consul(&self) -> bool {
+        let ours = |group: &&Group| group.keys.iter().any(|key| std::ptr::eq(key, self));
+        table::GROUPS.iter().find(ours).is_some_and(|group| group.consul)
+    }
+
+    /// Whether the flag may stand alone, which means `true`.
+    pub(crate) fn is_switch(&self) -> bool {
+        matches!(self.kind, Kind::Bool(_))
     }
 
     /// The flag without its dashes.
@@ -47,7 +83,9 @@ impl Key {
             Kind::Choice(words, _) => words.join("|"),
             kind => match kind.name() {
                 "list of NAME=IP:PORT" => "NAME=IP:PORT".to_owned(),
+                "list" => "ADDRESS".to_owned(),
                 "text" if self.name == "wan_address" => "HOST[:PORT]".to_owned(),
+                "text" if self.name == "proxy_id" => "ID".to_owned(),
                 "text" => "NAME".to_owned(),
                 name => name.to_uppercase(),
             },
@@ -56,7 +94,7 @@ impl Key {
 
     /// Whether the flag may be given more than once.
     pub(crate) fn repeats(&self) -> bool {
-        matches!(self.kind, Kind::Listeners(_))
+        matches!(self.kind, Kind::Listeners(_) | Kind::Texts(_))
     }
 }
 

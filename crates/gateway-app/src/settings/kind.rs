@@ -1,14 +1,20 @@
 //! The types of settings: how a value is read, which values are allowed, how it is shown.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::format::{parse_bytes, parse_duration, show_bytes, show_duration};
-use super::{DEFAULT_PORT, Settings};
+use catalog_client::config::{Secret, parse_go_bool};
 
-/// A value as it was written, before its key says what it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use super::address::{self, OwnAddress};
+use super::draft::Draft;
+use super::format::{parse_bytes, parse_duration, show_bytes, show_duration};
+
+/// What stands for a secret wherever settings are shown.
+const SECRET: &str = "(set)";
+
+/// A value as it was written, before its key says what it should be. It may be a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Raw {
     /// Of a flag or a variable: text that may stand for anything.
     Loose(String),
@@ -18,6 +24,8 @@ pub(super) enum Raw {
     Integer(String),
     /// An array of strings of the file, or a repeated flag.
     List(Vec<String>),
+    /// A boolean of the file.
+    Bool(bool),
     /// Anything else of the file, by the name of its type.
     Other(&'static str),
 }
@@ -25,25 +33,31 @@ pub(super) enum Raw {
 /// Type of a key, and where its value goes.
 pub(super) enum Kind {
     /// A name or other text that says of itself what is wrong with it.
-    Text(fn(&mut Settings, &str) -> Result<(), String>),
+    Text(fn(&mut Draft, &str) -> Result<(), String>),
+    /// Any number of texts, at least one.
+    Texts(fn(&mut Draft, &[String]) -> Result<(), String>),
+    /// A text that is never shown.
+    Secret(fn(&mut Draft, &Secret) -> Result<(), String>),
+    /// Yes or no.
+    Bool(fn(&mut Draft, bool)),
     /// A file or folder.
-    Path(fn(&mut Settings, &Path)),
+    Path(fn(&mut Draft, &Path)),
     /// One of a few words.
-    Choice(&'static [&'static str], fn(&mut Settings, &str)),
+    Choice(&'static [&'static str], fn(&mut Draft, &str)),
     /// `IP:PORT`.
-    Address(fn(&mut Settings, SocketAddr)),
-    /// `IP` or `IP:PORT`, with the port of a mesh gateway where none is written.
-    OwnAddress(fn(&mut Settings, SocketAddr)),
+    Address(fn(&mut Draft, SocketAddr)),
+    /// `IP`, `IP:PORT`, `:PORT` or `HOST:PORT`, with the port of a mesh gateway where none is written.
+    OwnAddress(fn(&mut Draft, OwnAddress)),
     /// `NAME=IP:PORT`, any number of them.
-    Listeners(fn(&mut Settings, Vec<(String, SocketAddr)>)),
+    Listeners(fn(&mut Draft, Vec<(String, SocketAddr)>)),
     /// A length of time.
-    Duration(Span<Duration>, fn(&mut Settings, Duration)),
+    Duration(Span<Duration>, fn(&mut Draft, Duration)),
     /// A number of bytes.
-    Bytes(Span<u64>, fn(&mut Settings, u64)),
+    Bytes(Span<u64>, fn(&mut Draft, u64)),
     /// A number of bytes that is a power of two.
-    PowerOfTwo(Span<u64>, fn(&mut Settings, u64)),
+    PowerOfTwo(Span<u64>, fn(&mut Draft, u64)),
     /// A number of things.
-    Count(Span<u64>, fn(&mut Settings, u64)),
+    Count(Span<u64>, fn(&mut Draft, u64)),
 }
 
 /// Which values are allowed.
@@ -58,14 +72,28 @@ pub(super) struct Span<T> {
 
 impl Kind {
     /// Reads, checks and stores a value; returns it as a person writes it.
-    pub(super) fn apply(&self, settings: &mut Settings, raw: &Raw) -> Result<String, String> {
+    pub(super) fn apply(&self, draft: &mut Draft, raw: &Raw) -> Result<String, String> {
         match self {
             Self::Listeners(set) => {
-                let listeners = listeners(&self.list(raw)?)?;
+                let listeners = address::listeners(&self.list(raw)?)?;
                 let shown: Vec<_> =
                     listeners.iter().map(|(name, address)| format!("{name}={address}")).collect();
-                set(settings, listeners);
+                set(draft, listeners);
                 return Ok(shown.join(","));
+            }
+            Self::Texts(set) => {
+                let texts = self.list(raw)?;
+                set(draft, &texts)?;
+                return Ok(texts.join(","));
+            }
+            Self::Bool(set) => {
+                let yes = match raw {
+                    Raw::Bool(yes) => *yes,
+                    Raw::Loose(text) => boolean(text)?,
+                    _ => return Err(self.mismatch(raw)),
+                };
+                set(draft, yes);
+                return Ok(yes.to_string());
             }
             Self::Count(span, set) => {
                 let text = match raw {
@@ -73,7 +101,7 @@ impl Kind {
                     _ => return Err(self.mismatch(raw)),
                 };
                 let count = span.check(number(text)?, |value| value.to_string())?;
-                set(settings, count);
+                set(draft, count);
                 return Ok(count.to_string());
             }
             Self::Bytes(span, set) | Self::PowerOfTwo(span, set) => {
@@ -88,7 +116,7 @@ impl Kind {
                         show_bytes(bytes)
                     ));
                 }
-                set(settings, bytes);
+                set(draft, bytes);
                 return Ok(show_bytes(bytes));
             }
             _ => {}
@@ -99,31 +127,33 @@ impl Kind {
             _ => return Err(self.mismatch(raw)),
         };
         match self {
-            Self::Text(set) => set(settings, text).map(|()| text.to_owned()),
+            Self::Text(set) => set(draft, text).map(|()| text.to_owned()),
+            Self::Secret(set) => set(draft, &Secret::new(text)).map(|()| SECRET.to_owned()),
             Self::Path(set) => {
-                set(settings, Path::new(text));
+                set(draft, Path::new(text));
                 Ok(text.to_owned())
             }
             Self::Choice(words, set) => {
                 let Some(word) = words.iter().find(|word| **word == text) else {
                     return Err(format!("\"{text}\" is not one of {}", words.join(", ")));
                 };
-                set(settings, word);
+                set(draft, word);
                 Ok(text.to_owned())
             }
             Self::Address(set) => {
-                let address = address(text, None)?;
-                set(settings, address);
+                let address = address::address(text, None)?;
+                set(draft, address);
                 Ok(address.to_string())
             }
             Self::OwnAddress(set) => {
-                let address = address(text, Some(DEFAULT_PORT))?;
-                set(settings, address);
-                Ok(address.to_string())
+                let address = OwnAddress::parse(text)?;
+                let shown = address.to_string();
+                set(draft, address);
+                Ok(shown)
             }
             Self::Duration(span, set) => {
                 let duration = span.check(parse_duration(text)?, show_duration)?;
-                set(settings, duration);
+                set(draft, duration);
                 Ok(show_duration(duration))
             }
             _ => Err(self.mismatch(raw)),
@@ -134,10 +164,13 @@ impl Kind {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Text(_) => "text",
+            Self::Texts(_) => "list",
+            Self::Secret(_) => "secret",
+            Self::Bool(_) => "boolean",
             Self::Path(_) => "path",
             Self::Choice(..) => "word",
             Self::Address(_) => "IP:PORT",
-            Self::OwnAddress(_) => "IP[:PORT]",
+            Self::OwnAddress(_) => "[IP][:PORT]",
             Self::Listeners(_) => "list of NAME=IP:PORT",
             Self::Duration(..) => "duration",
             Self::Bytes(..) => "bytes",
@@ -150,6 +183,7 @@ impl Kind {
     pub(super) fn range(&self) -> String {
         match self {
             Self::Choice(words, _) => words.join(", "),
+            Self::Bool(_) => "true, false".to_owned(),
             Self::Duration(span, _) => span.describe(show_duration),
             Self::Bytes(span, _) | Self::PowerOfTwo(span, _) => span.describe(show_bytes),
             Self::Count(span, _) => span.describe(|value| value.to_string()),
@@ -175,10 +209,13 @@ impl Kind {
             Raw::Loose(_) | Raw::Text(_) => "a string",
             Raw::Integer(_) => "an integer",
             Raw::List(_) => "an array",
+            Raw::Bool(_) => "a boolean",
             Raw::Other(name) => name,
         };
         let wanted = match self {
             Self::Listeners(_) => "an array of strings like [\"default=0.0.0.0:8443\"]",
+            Self::Texts(_) => "a string, or an array of strings",
+            Self::Bool(_) => "true or false",
             Self::Duration(..) => "a string like \"10s\"",
             Self::Bytes(..) | Self::PowerOfTwo(..) => "an integer, or a string like \"64KiB\"",
             Self::Count(..) => "an integer",
@@ -213,40 +250,11 @@ impl<T: Copy + PartialOrd + Default> Span<T> {
     }
 }
 
-/// `IP:PORT`; where a port is given for it, also `IP` alone.
-pub(super) fn address(text: &str, port: Option<u16>) -> Result<SocketAddr, String> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let ip = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
-    match (ip.parse::<IpAddr>(), port) {
-        (Ok(ip), Some(port)) => Ok(SocketAddr::new(ip, port)),
-        (Ok(_), None) => Err(format!("\"{text}\" has no port; write it like \"127.0.0.1:8443\"")),
-        (Err(_), _) => Err(format!(
-            "\"{text}\" is not an IP address with a port; write it like \"0.0.0.0:8443\" or \"[::]:8443\" \
-             (host names are not resolved here)"
-        )),
-    }
+/// As Go reads booleans, which is how Consul's variables are read.
+fn boolean(text: &str) -> Result<bool, String> {
+    parse_go_bool(text).ok_or_else(|| format!("\"{text}\" is not a boolean; write true or false"))
 }
 
 fn number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("\"{text}\" is not a whole number of 0 or more"))
-}
-
-fn listeners(items: &[String]) -> Result<Vec<(String, SocketAddr)>, String> {
-    items
-        .iter()
-        .map(|item| {
-            let (name, text) = item
-                .split_once('=')
-                .ok_or_else(|| format!("\"{item}\" has no name; write it like \"wan=192.0.2.10:8443\""))?;
-            let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-            if name.is_empty() || name.len() > 63 || !name.bytes().all(word) {
-                return Err(format!(
-                    "\"{name}\" is not a name of a listener: 1 to 63 letters, digits, '-' and '_' are"
-                ));
-            }
-            Ok((name.to_owned(), address(text, Some(DEFAULT_PORT))?))
-        })
-        .collect()
 }

@@ -41,7 +41,7 @@ impl fmt::Display for Origin {
 pub struct Shown {
     /// The key, as in the settings file: `timers.hello`.
     pub key: &'static str,
-    /// The value. Never a secret: tokens are named by their file.
+    /// The value; `(set)` for a secret.
     pub value: String,
     /// Where it comes from.
     pub origin: Origin,
