@@ -23,7 +23,7 @@ pub use rustix::process::Signal;
 pub use samples::Samples;
 pub use start::GatewayBuilder;
 
-use process::Process;
+pub(crate) use process::Process;
 
 /// A running (or ended) gateway; killed when dropped.
 #[derive(Debug)]

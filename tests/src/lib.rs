@@ -1,19 +1,24 @@
-//! What the scenario tests and the quickstart are made of: a development CA, sidecars at both ends, gateways as
+//! What the scenario tests and the quickstart are made of: a development CA, sidecars at both ends, gateways and Consul as
 //! real processes, hostile clients, and whole datacenters as network namespaces.
 //!
 //! Rules that hold everywhere in here:
-//! - Ports come from the kernel. A port is bound once and kept; nothing asks for a free one and binds it later.
+//! - Ports come from the kernel. A port is bound once and kept; nothing asks for a free one and binds it later. A server
+//!   that cannot be handed a bound socket has a whole address of its own instead ([`Loopback`]).
 //! - Nothing sleeps for luck. A test says which condition it waits for, and until when ([`wait_for`], [`eventually`]).
 //! - What can fail gives an [`anyhow::Result`]; a test unwraps it, so that it fails where it stands. [`Lab`] then keeps
 //!   the test's folder and prints the end of every log in it.
 
 mod backend;
 mod catalog;
+mod child;
+mod consul;
 mod deadline;
+mod fetched;
 mod gateway;
 mod hello;
 mod json_lines;
 mod lab;
+mod loopback;
 mod netns;
 mod pki;
 mod place;
@@ -22,14 +27,20 @@ mod sidecar;
 mod stranger;
 mod task;
 mod trickle;
+mod trust;
 
 pub use backend::{BLACK_HOLE_PROBE, Backend, End, Script, Seen};
 pub use catalog::{CatalogDir, Document};
+pub use consul::{
+    Api, ConnectProxy, Consul, ConsulBuilder, Instance, MeshIdentity, Reply, TwoConsuls, Version,
+};
 pub use deadline::{Deadline, Timeout, eventually, wait_for};
+pub use fetched::Fetched;
 pub use gateway::{Admin, Answer, Gateway, GatewayBuilder, Memory, Samples, Signal, gateway_binary};
 pub use hello::{Hello, group};
 pub use json_lines::JsonLines;
 pub use lab::{Lab, target_dir, test_name};
+pub use loopback::Loopback;
 pub use netns::{Netns, Site, TwoDatacenters, may_use_namespaces};
 pub use pki::{Leaf, LeafFiles, Pki};
 pub use place::Place;
@@ -37,3 +48,4 @@ pub use requires::{Tool, have, in_ci};
 pub use sidecar::{Call, ClientSidecar, Greeting, ServerSidecar, Sidecar, Upstream, Via};
 pub use stranger::Stranger;
 pub use trickle::{pause, trickle};
+pub use trust::Trust;

@@ -9,7 +9,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
 };
-use rustls::RootCertStore;
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A mesh CA for one trust domain. Two of them, even for the same trust domain, do not trust each other's leaves.
@@ -22,16 +22,18 @@ pub struct Pki {
 }
 
 /// A certificate of one identity, with its key.
+#[derive(Clone)]
 pub struct Leaf {
     /// The SPIFFE id.
     pub uri: String,
     /// The certificate.
     pub cert: CertificateDer<'static>,
-    /// The same in PEM.
+    /// The same in PEM, followed by the certificates between it and a root.
     pub cert_pem: String,
-    /// The key in PEM (PKCS#8).
+    /// The key in PEM.
     pub key_pem: String,
-    key: PrivatePkcs8KeyDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<PrivateKeyDer<'static>>,
 }
 
 /// Where [`Leaf::write`] put it.
@@ -113,18 +115,14 @@ impl Pki {
             cert: cert.der().clone(),
             cert_pem: cert.pem(),
             key_pem: key.serialize_pem(),
-            key: key.serialize_der().into(),
+            chain: vec![cert.der().clone()],
+            key: Arc::new(PrivatePkcs8KeyDer::from(key.serialize_der()).into()),
         })
     }
 
-    /// The root alone.
-    ///
-    /// # Errors
-    /// Never for a root that this made.
-    pub fn roots(&self) -> Result<RootCertStore> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.clone())?;
-        Ok(roots)
+    /// The root.
+    pub(crate) fn root(&self) -> &CertificateDer<'static> {
+        &self.root
     }
 
     /// The root in PEM.
@@ -142,6 +140,25 @@ impl Pki {
 }
 
 impl Leaf {
+    /// A leaf that somebody else signed: its certificate, followed by those between it and a root, and its key.
+    ///
+    /// # Errors
+    /// When either cannot be read, or the certificate is not one of the mesh.
+    pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(cert_pem.as_bytes()).collect();
+        let chain = chain.context("a leaf that is no PEM")?;
+        let cert = chain.first().context("a leaf without a certificate")?.clone();
+        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).context("a key that is no PEM")?;
+        Ok(Leaf {
+            uri: uri_of(&cert)?,
+            cert,
+            cert_pem: cert_pem.to_owned(),
+            key_pem: key_pem.to_owned(),
+            chain,
+            key: Arc::new(key),
+        })
+    }
+
     /// Writes `<name>.pem` and `<name>-key.pem` into `dir`.
     ///
     /// # Errors
@@ -154,9 +171,20 @@ impl Leaf {
         Ok(files)
     }
 
+    /// The certificates to present, for rustls.
+    pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.chain.clone()
+    }
+
     /// The private key, for rustls.
     pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
-        PrivateKeyDer::Pkcs8(self.key.clone_key())
+        self.key.clone_key()
+    }
+}
+
+impl std::fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Leaf({})", self.uri)
     }
 }
 
@@ -186,7 +214,7 @@ fn named(common_name: &str) -> DistinguishedName {
     name
 }
 
-fn write(path: &Path, text: &str, secret: bool) -> Result<()> {
+pub(crate) fn write(path: &Path, text: &str, secret: bool) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let failed = || format!("cannot write {}", path.display());

@@ -83,6 +83,14 @@ impl Place {
             Place::Inside(netns) => netns.run(move || command.spawn())?,
         }
     }
+
+    /// Runs `work` where this is, on a thread that may wait; sockets and processes made there stay there.
+    pub(crate) fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+        match self {
+            Place::Here => Ok(work()),
+            Place::Inside(netns) => netns.run(work),
+        }
+    }
 }
 
 fn new_socket(for_address: SocketAddr) -> io::Result<TcpSocket> {

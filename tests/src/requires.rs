@@ -11,6 +11,8 @@ pub enum Tool {
     Ip,
     /// `unshare`, to make network namespaces.
     Unshare,
+    /// `setpriv`, to bind the life of a process to that of its test.
+    Setpriv,
     /// `openssl`, as a client that is not ours.
     OpenSsl,
     /// `curl`, as a reader of admin pages that is not ours.
@@ -23,6 +25,7 @@ impl Tool {
         match self {
             Tool::Ip => "ip",
             Tool::Unshare => "unshare",
+            Tool::Setpriv => "setpriv",
             Tool::OpenSsl => "openssl",
             Tool::Curl => "curl",
         }
@@ -32,7 +35,7 @@ impl Tool {
     pub fn package(self) -> &'static str {
         match self {
             Tool::Ip => "iproute2",
-            Tool::Unshare => "util-linux",
+            Tool::Unshare | Tool::Setpriv => "util-linux",
             Tool::OpenSsl => "openssl",
             Tool::Curl => "curl",
         }

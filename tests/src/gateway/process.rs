@@ -17,33 +17,33 @@ pub struct Memory {
 }
 
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pid: Pid,
     child: Mutex<Child>,
 }
 
 impl Process {
-    pub(super) fn new(child: Child) -> Self {
+    pub(crate) fn new(child: Child) -> Self {
         Process { pid: Pid::from_child(&child), child: Mutex::new(child) }
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    pub(super) fn exit_code(&self) -> Option<i32> {
+    pub(crate) fn exit_code(&self) -> Option<i32> {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         let status = child.try_wait().ok().flatten()?;
         status.code().or_else(|| status.signal().map(|signal| 128 + signal))
     }
 
-    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         // Not after its end was collected: the id may be somebody else's by then.
         anyhow::ensure!(self.exit_code().is_none(), "the process has ended");
         Ok(kill_process(self.pid, signal)?)
     }
 
-    pub(super) fn memory(&self) -> Result<Memory> {
+    pub(crate) fn memory(&self) -> Result<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
         let field = |name: &str| -> Result<u64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -53,7 +53,7 @@ impl Process {
         Ok(Memory { resident: field("VmRSS:")?, anonymous: field("RssAnon:")? })
     }
 
-    pub(super) fn descriptors(&self) -> Result<usize> {
+    pub(crate) fn descriptors(&self) -> Result<usize> {
         Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
     }
 }

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{Greeting, tls};
-use crate::{Leaf, Pki, Place};
+use crate::{Leaf, Pki, Place, Trust};
 
 /// A service to call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl fmt::Display for Via {
 
 /// A calling service with its identity.
 pub struct ClientSidecar {
-    pki: Pki,
+    trust: Trust,
     leaf: Arc<Leaf>,
     alpn: Vec<&'static str>,
     place: Place,
@@ -83,8 +83,13 @@ impl ClientSidecar {
     /// # Errors
     /// When the leaf cannot be made.
     pub fn new(pki: &Pki, service: &str, datacenter: &str) -> Result<Self> {
-        let leaf = Arc::new(pki.service(service, datacenter)?);
-        Ok(ClientSidecar { pki: pki.clone(), leaf, alpn: Vec::new(), place: Place::Here })
+        Ok(Self::with(pki, pki.service(service, datacenter)?))
+    }
+
+    /// The service that `leaf` is of, with the roots of its mesh: `ClientSidecar::with(&identity.trust, identity.leaf)`
+    /// for one of a real Consul.
+    pub fn with(trust: impl Into<Trust>, leaf: Leaf) -> Self {
+        ClientSidecar { trust: trust.into(), leaf: Arc::new(leaf), alpn: Vec::new(), place: Place::Here }
     }
 
     /// Offers these protocols.
@@ -101,10 +106,10 @@ impl ClientSidecar {
         self
     }
 
-    /// Trusts the roots of `pki`, while its own leaf stays what it was.
+    /// Trusts other roots, while its own leaf stays what it was.
     #[must_use]
-    pub fn trusting(mut self, pki: &Pki) -> Self {
-        self.pki = pki.clone();
+    pub fn trusting(mut self, trust: impl Into<Trust>) -> Self {
+        self.trust = trust.into();
         self
     }
 
@@ -118,8 +123,8 @@ impl ClientSidecar {
     /// # Errors
     /// When the connection or the handshake fails, or the far end is somebody else.
     pub async fn call(&self, upstream: &Upstream, via: Via) -> Result<Call> {
-        let sni = upstream.sni(self.pki.trust_domain());
-        self.call_sni(&sni, &self.pki.service_id(&upstream.service, &upstream.datacenter), via).await
+        let sni = upstream.sni(self.trust.domain());
+        self.call_sni(&sni, &self.trust.service_id(&upstream.service, &upstream.datacenter), via).await
     }
 
     /// The same with any name in the hello and any identity wanted.
@@ -127,13 +132,8 @@ impl ClientSidecar {
     /// # Errors
     /// When the connection or the handshake fails, or the far end is not `expected`.
     pub async fn call_sni(&self, sni: &str, expected: &str, via: Via) -> Result<Call> {
-        let config = Arc::new(tls::client(&self.pki, &self.leaf, expected, &self.alpn)?);
-        let stream = self.place.connect(via.address()).await;
-        let stream = stream.with_context(|| format!("cannot connect to {}", via.address()))?;
-        let local = stream.local_addr()?;
-        let name = ServerName::try_from(sni.to_owned())?;
-        let stream = TlsConnector::from(config).connect(name, stream).await;
-        let stream = stream.with_context(|| format!("{sni} through {}", via.address()))?;
+        let stream = self.handshake(sni, expected, via).await?;
+        let local = stream.get_ref().0.local_addr()?;
         let certificates = stream.get_ref().1.peer_certificates();
         let identity = tls::peer(certificates)?;
         let certificate =
@@ -143,6 +143,24 @@ impl ClientSidecar {
         stream.read_line(&mut line).await.context("no greeting of the server")?;
         let greeting = serde_json::from_str(&line).with_context(|| format!("not a greeting: {line:?}"))?;
         Ok(Call { greeting, identity, certificate, local, stream })
+    }
+
+    /// Connects to `upstream` and leaves what is said to the test: for a far end that does not greet.
+    ///
+    /// # Errors
+    /// When the connection or the handshake fails, or the far end is somebody else.
+    pub async fn open(&self, upstream: &Upstream, via: Via) -> Result<TlsStream<TcpStream>> {
+        let expected = self.trust.service_id(&upstream.service, &upstream.datacenter);
+        self.handshake(&upstream.sni(self.trust.domain()), &expected, via).await
+    }
+
+    async fn handshake(&self, sni: &str, expected: &str, via: Via) -> Result<TlsStream<TcpStream>> {
+        let config = Arc::new(tls::client(&self.trust, &self.leaf, expected, &self.alpn)?);
+        let stream = self.place.connect(via.address()).await;
+        let stream = stream.with_context(|| format!("cannot connect to {}", via.address()))?;
+        let name = ServerName::try_from(sni.to_owned())?;
+        let stream = TlsConnector::from(config).connect(name, stream).await;
+        stream.with_context(|| format!("{sni} through {}", via.address()))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Greeting, tls};
 use crate::task::Owned;
-use crate::{Pki, Place};
+use crate::{Leaf, Pki, Place, Trust};
 
 /// What a server sidecar is to be.
 #[derive(Debug, Clone)]
@@ -69,7 +69,15 @@ impl ServerSidecar {
     /// When it cannot listen.
     pub fn start(pki: &Pki, sidecar: Sidecar) -> Result<Self> {
         let leaf = pki.service(&sidecar.service, &sidecar.datacenter)?;
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server(pki, &leaf, &sidecar.alpn)?));
+        Self::start_with(pki, &leaf, sidecar)
+    }
+
+    /// Starts it with a given leaf, and the roots that its callers are checked against.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub fn start_with(trust: impl Into<Trust>, leaf: &Leaf, sidecar: Sidecar) -> Result<Self> {
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server(&trust.into(), leaf, &sidecar.alpn)?));
         let listener = sidecar.place.listen(sidecar.bind);
         let listener = listener.with_context(|| format!("cannot listen on {}", sidecar.bind))?;
         let address = listener.local_addr()?;
@@ -77,8 +85,8 @@ impl ServerSidecar {
         let listening = Owned::spawn(accept(listener, acceptor, Arc::new(sidecar), counts.clone()));
         Ok(ServerSidecar {
             address,
-            identity: leaf.uri,
-            certificate: leaf.cert,
+            identity: leaf.uri.clone(),
+            certificate: leaf.cert.clone(),
             counts,
             _listening: listening,
         })

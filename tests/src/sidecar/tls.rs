@@ -10,31 +10,32 @@ use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::pki::{Leaf, Pki, uri_of};
+use crate::pki::{Leaf, uri_of};
+use crate::trust::Trust;
 
 /// A server that wants a client certificate of the mesh.
-pub(super) fn server(pki: &Pki, leaf: &Leaf, alpn: &[&str]) -> Result<ServerConfig> {
+pub(super) fn server(trust: &Trust, leaf: &Leaf, alpn: &[&str]) -> Result<ServerConfig> {
     let provider = provider();
     let clients =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(pki.roots()?), provider.clone()).build()?;
+        WebPkiClientVerifier::builder_with_provider(Arc::new(trust.store()?), provider.clone()).build()?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(clients)
-        .with_single_cert(vec![leaf.cert.clone()], leaf.key())?;
+        .with_single_cert(leaf.chain(), leaf.key())?;
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(config)
 }
 
 /// A client that accepts `expected` at the far end and nobody else.
-pub(super) fn client(pki: &Pki, leaf: &Leaf, expected: &str, alpn: &[&str]) -> Result<ClientConfig> {
+pub(super) fn client(trust: &Trust, leaf: &Leaf, expected: &str, alpn: &[&str]) -> Result<ClientConfig> {
     let provider = provider();
     let verifier =
-        MeshServer { expected: expected.to_owned(), roots: pki.roots()?, provider: provider.clone() };
+        MeshServer { expected: expected.to_owned(), roots: trust.store()?, provider: provider.clone() };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(vec![leaf.cert.clone()], leaf.key())?;
+        .with_client_auth_cert(leaf.chain(), leaf.key())?;
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(config)
 }
