@@ -10,9 +10,13 @@
 
 mod eval;
 mod literal;
+mod number;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod value;
+
+pub use value::{Records, Selected, Selector, Texts, Value};
 
 use std::fmt;
 
@@ -73,85 +77,6 @@ impl fmt::Display for Filter {
     /// The filter in one form, which parses to the same filter.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.expr.as_ref().map_or(Ok(()), |expr| expr.fmt(f))
-    }
-}
-
-/// What a filter can be asked about.
-pub trait Selector {
-    /// The value at a path such as `["Service", "Meta", "version"]`, never empty.
-    fn select<'a>(&'a self, path: &[Box<str>]) -> Selected<'a>;
-}
-
-/// Answer to a path.
-#[derive(Clone, Copy, Debug)]
-pub enum Selected<'a> {
-    /// The value.
-    Value(Value<'a>),
-    /// The path leads into a map that has no such key.
-    NoKey,
-    /// Rows of this kind have no such field.
-    Unknown,
-}
-
-/// A value of a row.
-#[derive(Clone, Copy)]
-pub enum Value<'a> {
-    /// Compared as text.
-    Text(&'a str),
-    /// Compared as a number: the filter's side must be one.
-    Int(i64),
-    /// Compared as a number.
-    Float(f64),
-    /// Compared as a truth value: `true`, `false` and their usual short forms.
-    Bool(bool),
-    /// Asked with `in`, `contains` (an element is equal) and `is empty`.
-    List(&'a dyn Texts),
-    /// Asked with `in`, `contains` (a key is equal) and `is empty`.
-    Map(&'a dyn Texts),
-    /// A part of the row with fields of its own: it can be walked through, not compared.
-    Record,
-}
-
-impl fmt::Debug for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Text(text) => write!(f, "{text:?}"),
-            Value::Int(number) => write!(f, "{number}"),
-            Value::Float(number) => write!(f, "{number}"),
-            Value::Bool(flag) => write!(f, "{flag}"),
-            Value::List(_) | Value::Map(_) | Value::Record => f.write_str(self.kind()),
-        }
-    }
-}
-
-impl Value<'_> {
-    fn kind(&self) -> &'static str {
-        match self {
-            Value::Text(_) => "text",
-            Value::Int(_) | Value::Float(_) => "a number",
-            Value::Bool(_) => "true or false",
-            Value::List(_) => "a list",
-            Value::Map(_) => "a map",
-            Value::Record => "a record",
-        }
-    }
-}
-
-/// Elements of a list of texts, or keys of a map.
-pub trait Texts {
-    /// Whether one of them is exactly this.
-    fn has(&self, text: &str) -> bool;
-    /// Whether there is none.
-    fn is_empty(&self) -> bool;
-}
-
-impl<T: AsRef<str>> Texts for Box<[T]> {
-    fn has(&self, text: &str) -> bool {
-        self.iter().any(|item| item.as_ref() == text)
-    }
-
-    fn is_empty(&self) -> bool {
-        <[T]>::is_empty(self)
     }
 }
 

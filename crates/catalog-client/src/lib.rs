@@ -16,6 +16,7 @@ pub mod duration;
 pub mod error;
 pub mod filter;
 pub mod health;
+pub mod lenient;
 pub mod planner;
 pub mod query;
 pub mod registration;

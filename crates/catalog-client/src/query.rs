@@ -1,6 +1,22 @@
 //! What can be asked: one type per endpoint, generic over the documents in the answer, so that the
 //! type of a document stays with whoever decides on it.
 
+mod agent;
+mod catalog;
+mod config;
+mod connect;
+mod health;
+mod peering;
+mod typed;
+mod url;
+
+pub use agent::{AgentInfo, AgentSelf, AgentService, AgentServices, StatusLeader, Token, TokenSelf};
+pub use catalog::{CatalogDatacenters, CatalogServices, FederationGateways, GatewayServices};
+pub use config::{ConfigEntry, ConfigList};
+pub use connect::{CaLeaf, CaRoots, DiscoveryChain, IntentionMatch, Intentions};
+pub use health::{CriticalCheck, CriticalChecks, HealthConnect, HealthService};
+pub use peering::{ExportedServices, Peerings};
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
@@ -62,9 +78,29 @@ pub trait Query: Clone + Send + Sync + 'static {
 /// Reads JSON in which `null` stands for nothing.
 ///
 /// # Errors
-/// What is wrong, without the body.
+/// What is wrong and where, without texts of the body: those may be private keys.
 pub fn decode_json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, String> {
-    serde_json::from_slice::<Option<T>>(body).map(Option::unwrap_or_default).map_err(|error| error.to_string())
+    decode_object::<Option<T>>(body).map(Option::unwrap_or_default)
+}
+
+/// Reads JSON that must be there.
+///
+/// # Errors
+/// As [`decode_json`].
+pub fn decode_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice::<T>(body).map_err(|error| without_texts(&error.to_string()))
+}
+
+/// The message of a parser without what it quotes from the body.
+fn without_texts(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            let before = message.get(..first).unwrap_or_default();
+            let after = message.get(last + 1..).unwrap_or_default();
+            format!("{before}\"...\"{after}")
+        }
+        _ => message.to_owned(),
+    }
 }
 
 /// Which state a read asks for.
@@ -100,4 +136,20 @@ pub struct Answer {
     pub last_contact: Option<u64>,
     /// `X-Consul-KnownLeader`.
     pub known_leader: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_nothing_and_errors_quote_nothing() {
+        assert_eq!(decode_json::<Vec<u8>>(b"null"), Ok(Vec::new()));
+        assert_eq!(decode_json::<Vec<u8>>(b"[1]"), Ok(vec![1]));
+        let error =
+            decode_json::<Vec<u8>>(br#"["-----BEGIN \"x\" PRIVATE KEY"]"#).expect_err("a text is no number");
+        assert!(error.contains("line 1 column") && !error.contains("PRIVATE"), "{error}");
+        assert!(decode_object::<Vec<u8>>(b"null").is_err());
+        assert!(decode_json::<Vec<u8>>(b"[1").is_err());
+    }
 }

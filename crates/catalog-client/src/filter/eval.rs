@@ -1,8 +1,8 @@
 //! A filter asked about a row.
 
-use super::{Expr, Match, MatchError, Operator, Selected, Selector, Value};
+use super::{Expr, Match, MatchError, Operator, Selected, Selector, Value, number};
 
-pub(super) fn expr(expr: &Expr, row: &impl Selector) -> Result<bool, MatchError> {
+pub(super) fn expr(expr: &Expr, row: &dyn Selector) -> Result<bool, MatchError> {
     match expr {
         Expr::And(items) => {
             for item in items {
@@ -21,25 +21,46 @@ pub(super) fn expr(expr: &Expr, row: &impl Selector) -> Result<bool, MatchError>
             Ok(false)
         }
         Expr::Not(inner) => self::expr(inner, row).map(|is| !is),
-        Expr::Match(it) => single(it, row),
+        Expr::Match(it) => single(it, &it.selector, row),
     }
 }
 
-pub(super) fn check(expr: &Expr, row: &impl Selector) -> Result<(), MatchError> {
+pub(super) fn check(expr: &Expr, row: &dyn Selector) -> Result<(), MatchError> {
     match expr {
         Expr::And(items) | Expr::Or(items) => items.iter().try_for_each(|item| check(item, row)),
         Expr::Not(inner) => check(inner, row),
-        Expr::Match(it) => single(it, row).map(|_| ()),
+        Expr::Match(it) => single(it, &it.selector, row).map(|_| ()),
     }
 }
 
-fn single(it: &Match, row: &impl Selector) -> Result<bool, MatchError> {
-    let plain = match row.select(&it.selector) {
-        Selected::Unknown => return Err(MatchError::Unknown { selector: it.dotted() }),
-        Selected::NoKey => it.operator == Operator::Empty,
-        Selected::Value(value) => plain(it, value)?,
-    };
-    Ok(plain != it.negated)
+fn single(it: &Match, path: &[Box<str>], row: &dyn Selector) -> Result<bool, MatchError> {
+    match row.select(path) {
+        Selected::Unknown => Err(MatchError::Unknown { selector: it.dotted() }),
+        Selected::Value(value) => Ok(plain(it, value)? != it.negated),
+        Selected::NoKey(like) => plain(it, like).map(|_| absent(it)),
+        Selected::Each(records, rest) => {
+            let rest = path.get(path.len().saturating_sub(rest)..).unwrap_or_default();
+            let mut outcome = Ok(false);
+            records.any(&mut |record| {
+                outcome = single(it, rest, record);
+                !matches!(outcome, Ok(false))
+            });
+            if records.is_empty() {
+                records.example(&mut |record| outcome = single(it, rest, record).map(|_| false));
+            }
+            outcome
+        }
+    }
+}
+
+/// What Consul says when the row has no such key: the value is not equal, not in and not "not empty";
+/// everything else holds, so `matches` as well as `not matches` is true.
+fn absent(it: &Match) -> bool {
+    match it.operator {
+        Operator::Equal | Operator::In => it.negated,
+        Operator::Empty => !it.negated,
+        Operator::Matches => true,
+    }
 }
 
 /// The answer without the `not`.
@@ -53,51 +74,15 @@ fn plain(it: &Match, value: Value<'_>) -> Result<bool, MatchError> {
     };
     match (it.operator, value) {
         (Operator::Equal, Value::Text(text)) => Ok(*text == *it.value),
-        (Operator::Equal, Value::Int(number)) => Ok(number == integer(&it.value).ok_or_else(wrong)?),
-        (Operator::Equal, Value::Float(number)) => {
-            Ok(number == it.value.parse::<f64>().map_err(|_| wrong())?)
-        }
-        (Operator::Equal, Value::Bool(flag)) => Ok(flag == truth(&it.value).ok_or_else(wrong)?),
+        (Operator::Equal, Value::Int(own)) => Ok(own == number::integer(&it.value).ok_or_else(wrong)?),
+        (Operator::Equal, Value::Bool(flag)) => Ok(flag == number::truth(&it.value).ok_or_else(wrong)?),
         (Operator::In, Value::Text(text)) => Ok(text.contains(&*it.value)),
         (Operator::In, Value::List(texts) | Value::Map(texts)) => Ok(texts.has(&it.value)),
-        (Operator::Empty, Value::Text(text)) => Ok(text.is_empty()),
         (Operator::Empty, Value::List(texts) | Value::Map(texts)) => Ok(texts.is_empty()),
+        (Operator::Empty, Value::Records(records)) => Ok(records.is_empty()),
         (Operator::Matches, Value::Text(text)) => {
             it.regex.as_ref().map(|regex| regex.is_match(text)).ok_or_else(unfit)
         }
         _ => Err(unfit()),
-    }
-}
-
-/// A number as Go reads one with "base 0": a sign, then decimal, `0x`, `0o`, `0b` or a leading `0`
-/// for octal.
-fn integer(text: &str) -> Option<i64> {
-    let (sign, digits) = match text.as_bytes().first()? {
-        b'-' => ("-", text.get(1..)?),
-        b'+' => ("", text.get(1..)?),
-        _ => ("", text),
-    };
-    if !digits.starts_with(|char: char| char.is_ascii_digit()) {
-        return None;
-    }
-    let lower = digits.to_ascii_lowercase();
-    let (radix, digits) = match lower.get(..2) {
-        Some("0x") => (16, lower.get(2..)?),
-        Some("0o") => (8, lower.get(2..)?),
-        Some("0b") => (2, lower.get(2..)?),
-        Some(two) if two.starts_with('0') => (8, lower.get(1..)?),
-        _ => (10, lower.as_str()),
-    };
-    if digits.starts_with(['+', '-']) {
-        return None;
-    }
-    i64::from_str_radix(&format!("{sign}{digits}"), radix).ok()
-}
-
-fn truth(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
     }
 }

@@ -65,7 +65,7 @@ impl<'a> Row<'a> {
             // Consul's nodes have these, rows of a catalog do not: a filter that asks is no mistake.
             ["ID" | "Address"] => Value::Text(""),
             ["Meta" | "TaggedAddresses"] => Value::Map(NONE),
-            ["Meta" | "TaggedAddresses", _] => return Selected::NoKey,
+            ["Meta" | "TaggedAddresses", _] => return Selected::NoKey(Value::Text("")),
             _ => return Selected::Unknown,
         })
     }
@@ -86,7 +86,7 @@ impl<'a> Row<'a> {
     fn meta(&self, key: &str) -> Selected<'_> {
         match self.more().and_then(|more| more.meta.value(key)) {
             Some(value) => Selected::Value(Value::Text(value)),
-            None => Selected::NoKey,
+            None => Selected::NoKey(Value::Text("")),
         }
     }
 
@@ -94,7 +94,8 @@ impl<'a> Row<'a> {
         match (&self.wan.0, field) {
             (Some((address, _)), "Address") if tag == "wan" => Selected::Value(Value::Text(address)),
             (Some((_, port)), "Port") if tag == "wan" => Selected::Value(Value::Int(i64::from(*port))),
-            (_, "Address" | "Port") => Selected::NoKey,
+            (_, "Address") => Selected::NoKey(Value::Text("")),
+            (_, "Port") => Selected::NoKey(Value::Int(0)),
             _ => Selected::Unknown,
         }
     }
