@@ -74,6 +74,16 @@ impl Child {
         self.process.signal(signal).with_context(|| format!("signal to {}", self.name))
     }
 
+    /// Whether a stop signal has reached all of its threads; each goes on until it looks.
+    pub(crate) fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid()));
+        threads.into_iter().flatten().flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // After the name, which is in brackets and may have any character.
+            stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+        })
+    }
+
     /// Waits until `up` gives something, as long as the process runs.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ use crate::{Deadline, Fetched, LeafFiles, Loopback, Place, Signal};
 
 pub use api::{Api, Reply};
 pub use cluster::TwoConsuls;
-pub use identity::MeshIdentity;
+pub use identity::{IdentityFiles, MeshIdentity};
 pub use proxy::ConnectProxy;
 pub use registration::Instance;
 pub use start::ConsulBuilder;
@@ -161,14 +161,21 @@ impl Consul {
         let api = self.api();
         let node = format!("/v1/catalog/node/{}", self.built.name);
         let roots = "/v1/connect/ca/roots";
-        let connect = self.built.connect;
+        // A secondary shows the primary's roots before it can sign itself. One leaf in its cache more.
+        let leaf = "/v1/agent/connect/ca/leaf/probe-of-the-harness";
+        let (connect, secondary) = (self.built.connect, self.built.is_secondary());
         // Looked at one by one in this order: each needs the one before.
         let up = async || {
             let leader = api.get("/v1/status/leader").await.ok()?;
             leader.as_str().filter(|leader| !leader.is_empty())?;
             api.get(&node).await.ok().filter(|node| node["Node"].is_object())?;
-            let signing = async || api.get(roots).await.is_ok_and(|roots| roots["ActiveRootID"].is_string());
-            (!connect || signing().await).then_some(())
+            if connect {
+                api.get(roots).await.ok().filter(|roots| roots["ActiveRootID"].is_string())?;
+            }
+            if connect && secondary {
+                api.get(leaf).await.ok()?;
+            }
+            Some(())
         };
         wait_while_running(&self.child, deadline, &format!("{}: has a leader", self.built.name), up).await
     }
@@ -182,12 +189,15 @@ impl Consul {
         self.ended(Deadline::usual()).await.map(drop)
     }
 
-    /// Holds it (SIGSTOP): its sockets stay open and nothing answers.
+    /// Holds it (SIGSTOP) and waits until the last of its threads stands still: its sockets stay open and nothing answers.
     ///
     /// # Errors
     /// When it has ended.
-    pub fn stop(&self) -> Result<()> {
-        self.signal(Signal::STOP)
+    pub async fn stop(&self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        let what = format!("{}: stands still", self.built.name);
+        let still = async || self.running().stands_still().then_some(());
+        Ok(crate::wait_for(Deadline::usual(), &what, still).await?)
     }
 
     /// Lets it go on (SIGCONT).

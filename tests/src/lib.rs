@@ -13,6 +13,7 @@ mod catalog;
 mod child;
 mod consul;
 mod deadline;
+mod envoy;
 mod fetched;
 mod gateway;
 mod hello;
@@ -32,9 +33,11 @@ mod trust;
 pub use backend::{BLACK_HOLE_PROBE, Backend, End, Script, Seen};
 pub use catalog::{CatalogDir, Document};
 pub use consul::{
-    Api, ConnectProxy, Consul, ConsulBuilder, Instance, MeshIdentity, Reply, TwoConsuls, Version,
+    Api, ConnectProxy, Consul, ConsulBuilder, IdentityFiles, Instance, MeshIdentity, Reply, TwoConsuls,
+    Version,
 };
 pub use deadline::{Deadline, Timeout, eventually, wait_for};
+pub use envoy::{Envoy, EnvoyBuilder};
 pub use fetched::Fetched;
 pub use gateway::{Admin, Answer, Gateway, GatewayBuilder, Memory, Samples, Signal, gateway_binary};
 pub use hello::{Hello, group};

@@ -1,13 +1,15 @@
 //! The harness's Consul is a real one: it elects, signs, remembers, and does what a test does to it.
 
+use std::io;
 use std::time::Duration;
 
 use gateway_testkit::{
-    Api, Backend, ClientSidecar, ConnectProxy, Consul, Deadline, Instance, Lab, Script, ServerSidecar,
-    Sidecar, Upstream, Via, eventually, wait_for,
+    Api, Backend, ClientSidecar, ConnectProxy, Consul, Deadline, Envoy, Instance, Lab, Place, Script,
+    ServerSidecar, Sidecar, Site, TwoConsuls, TwoDatacenters, Upstream, Via, eventually, may_use_namespaces,
+    wait_for,
 };
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 fn names(services: &Value) -> Vec<&str> {
     services.as_object().into_iter().flat_map(|services| services.keys().map(String::as_str)).collect()
@@ -18,6 +20,14 @@ async fn statuses(api: &Api, service: &str) -> Vec<String> {
     let checks = rows.as_array().into_iter().flatten().flat_map(|row| row["Checks"].as_array()).flatten();
     let own = checks.filter(|check| check["ServiceID"] != "");
     own.filter_map(|check| check["Status"].as_str().map(str::to_owned)).collect()
+}
+
+async fn echo(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Vec<u8>> {
+    let mut back = vec![0; 5];
+    stream.write_all(b"hello").await?;
+    stream.flush().await?;
+    stream.read_exact(&mut back).await?;
+    Ok(back)
 }
 
 #[tokio::test]
@@ -68,12 +78,12 @@ async fn a_stopped_agent_holds_its_callers_and_a_wiped_one_is_another() {
     let lab = Lab::new().unwrap();
     let consul = lab.consul("dc1").unwrap().start().await.unwrap();
     let api = consul.api();
-    consul.stop().unwrap();
+    consul.stop().await.unwrap();
     let asked = tokio::time::timeout(Duration::from_millis(300), api.get("/v1/status/leader")).await;
     assert!(asked.is_err(), "answered: {asked:?}");
     consul.cont().unwrap();
     let before = consul.trust().await.unwrap();
-    consul.stop().unwrap();
+    consul.stop().await.unwrap();
     consul.kill().await.unwrap();
     consul.wipe().unwrap();
     consul.restart().await.unwrap();
@@ -172,13 +182,68 @@ async fn consuls_own_sidecar_is_called_with_leaves_that_consul_signed() {
     let proxy = ConnectProxy::start(&consul, "billing", backend.address()).await.unwrap();
     let caller = consul.identity("frontend").await.unwrap();
     let client = ClientSidecar::with(&caller.trust, caller.leaf.clone());
-    let mut stream =
-        client.open(&Upstream::new("billing", "dc1"), Via::Direct(proxy.address())).await.unwrap();
-    stream.write_all(b"hello").await.unwrap();
-    stream.flush().await.unwrap();
-    let mut back = [0; 5];
-    stream.read_exact(&mut back).await.unwrap();
-    assert_eq!(&back, b"hello");
+    let via = Via::Direct(proxy.address());
+    let mut stream = client.open(&Upstream::new("billing", "dc1"), via).await.unwrap();
+    assert_eq!(echo(&mut stream).await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn envoy_calls_consuls_own_sidecar_and_is_called_by_ours() {
+    if !Consul::available() || !Envoy::available() {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let consul = lab.consul("dc1").unwrap().start().await.unwrap();
+    let backend = Backend::local(Script::Echo).unwrap();
+    let (frontend, web) = tokio::try_join!(consul.identity("frontend"), consul.identity("web")).unwrap();
+    let proxy = ConnectProxy::start(&consul, "billing", backend.address()).await.unwrap();
+    let anywhere = ([127, 0, 0, 1], 0).into();
+    let envoy = lab.envoy("envoy").called("web", &web, anywhere, backend.address()).unwrap();
+    let billing = Upstream::new("billing", "dc1");
+    let envoy = envoy.caller("billing", &frontend, &billing, proxy.address()).unwrap();
+    // The far end is billing: who wants somebody else there gets nothing.
+    let envoy = envoy.caller("wrong", &frontend, &Upstream::new("web", "dc1"), proxy.address()).unwrap();
+    let envoy = envoy.start().await.unwrap();
+
+    let mut stream = Place::Here.connect(envoy.listener("billing").unwrap()).await.unwrap();
+    assert_eq!(echo(&mut stream).await.unwrap(), b"hello");
+    drop(stream);
+    let client = ClientSidecar::with(&frontend.trust, frontend.leaf.clone());
+    let via = Via::Direct(envoy.listener("web").unwrap());
+    let mut stream = client.open(&Upstream::new("web", "dc1"), via).await.unwrap();
+    assert_eq!(echo(&mut stream).await.unwrap(), b"hello");
+    let mut stream = Place::Here.connect(envoy.listener("wrong").unwrap()).await.unwrap();
+    let mut said = Vec::new();
+    let _ = stream.read_to_end(&mut said).await;
+    assert!(said.is_empty());
+    let record =
+        |name: &'static str| envoy.records().wait(0, Deadline::usual(), name, move |r| r["listener"] == name);
+    assert_eq!(record("billing").await.unwrap()["flags"], "-");
+    assert_ne!(record("wrong").await.unwrap()["flags"], "-");
+}
+
+#[tokio::test]
+async fn datacenters_in_namespaces_meet_over_their_edges_only() {
+    if !Consul::available() || !may_use_namespaces() {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let world = TwoDatacenters::build().unwrap();
+    let server = |name: &str, site: &Site| {
+        let built = lab.consul(name).unwrap().datacenter(name).primary("dc1");
+        built.place(&site.edge, Site::GATEWAY).wan(site.wan(0).ip())
+    };
+    let agent = lab.consul("agent").unwrap().client().place(&world.b.hosts, Site::SERVICE).datacenter("dc2");
+    let (dc1, dc2) = (server("dc1", &world.a), server("dc2", &world.b));
+    let agent = agent.join(dc2.address());
+    // Both servers have the same address on their LANs.
+    assert_eq!(dc1.address().ip(), dc2.address().ip());
+    let (both, agent) = tokio::try_join!(TwoConsuls::start(dc1, dc2), agent.start()).unwrap();
+    agent.register(&json!({"Name": "billing", "ID": "billing-1", "Port": 1})).await.unwrap();
+    let far = both.dc1.api().datacenter("dc2");
+    let found =
+        async || far.get("/v1/catalog/service/billing").await.ok()?[0]["Address"].as_str().map(str::to_owned);
+    assert_eq!(wait_for(Deadline::usual(), "billing", found).await.unwrap(), Site::SERVICE.to_string());
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! A small client of the HTTP API for setting a scene and looking at it. It shares nothing with the client that is
-//! tested: one request a connection, HTTP/1.0, no TLS.
+//! tested: one request a connection, no TLS. Envoy's admin endpoint is read with it as well.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -70,7 +70,7 @@ impl Api {
         };
         let token = self.token.as_ref().map(|token| format!("X-Consul-Token: {token}\r\n"));
         let head = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\n{}Content-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n{}Content-Length: {}\r\n\r\n",
             self.address,
             token.unwrap_or_default(),
             body.len()
@@ -159,15 +159,27 @@ impl Reply {
         let status = status.and_then(|code| code.parse().ok()).context("no status in the answer")?;
         let headers = lines.filter_map(|line| line.split_once(':'));
         let headers = headers.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
-        let reply = Reply { status, headers, body: answer[end + 4..].to_vec() };
-        if let Some(length) = reply.header("content-length") {
-            anyhow::ensure!(
-                length.parse() == Ok(reply.body.len()),
-                "{} of {length} bytes came",
-                reply.body.len()
-            );
+        let mut reply = Reply { status, headers, body: answer[end + 4..].to_vec() };
+        if reply.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+            reply.body = unchunked(&reply.body).context("chunks that end early")?;
+        } else if let Some(length) = reply.header("content-length") {
+            ensure!(length.parse() == Ok(reply.body.len()), "{} of {length} bytes came", reply.body.len());
         }
         Ok(reply)
+    }
+}
+
+fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|two| two == b"\r\n")?;
+        let size = std::str::from_utf8(&rest[..end]).ok()?.split(';').next()?.trim();
+        let size = usize::from_str_radix(size, 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(end + 2..end + 2 + size)?);
+        rest = rest.get(end + 2 + size + 2..)?;
     }
 }
 
@@ -181,5 +193,23 @@ impl std::fmt::Debug for Api {
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Reply({}, {:?}, {} bytes)", self.status, self.headers, self.body.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_was_cut_is_none() {
+        let chunked =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n";
+        let reply = Reply::parse(chunked).unwrap();
+        assert_eq!((reply.status, reply.text().as_str()), (200, "abcde"));
+        let whole = b"HTTP/1.1 403 Forbidden\r\nX-Consul-Index: 7\r\nContent-Length: 2\r\n\r\nno";
+        assert_eq!(Reply::parse(whole).unwrap().index(), Some(7));
+        for cut in [&chunked[..60], &whole[..whole.len() - 1], b"HTTP/1.1 200 OK\r\n"] {
+            assert!(Reply::parse(cut).is_err(), "{}", String::from_utf8_lossy(cut));
+        }
     }
 }

@@ -58,8 +58,8 @@ impl TwoConsuls {
     /// # Errors
     /// When one does not come up, or they do not see each other.
     pub async fn start(dc1: ConsulBuilder, dc2: ConsulBuilder) -> Result<Self> {
-        let (first, second) = (dc1.address().clone(), dc2.address().clone());
-        let (dc1, dc2) = tokio::try_join!(dc1.join_wan(&second).start(), dc2.join_wan(&first).start())?;
+        let (first, second) = (dc1.wan_address(), dc2.wan_address());
+        let (dc1, dc2) = tokio::try_join!(dc1.join_wan(second).start(), dc2.join_wan(first).start())?;
         let both = TwoConsuls { dc1, dc2 };
         both.wait_joined(Deadline::after(super::START_WITHIN)).await?;
         Ok(both)

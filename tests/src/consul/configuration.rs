@@ -30,6 +30,11 @@ impl ConsulBuilder {
             "connect": {"enabled": self.connect},
             "retry_join": self.join.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
+        if let Some(wan) = self.wan {
+            all["bind_addr"] = "0.0.0.0".into();
+            all["advertise_addr"] = ip.as_str().into();
+            all["advertise_addr_wan"] = wan.to_string().into();
+        }
         match self.role {
             Role::Server(count) => {
                 all["server"] = true.into();
@@ -78,7 +83,7 @@ impl ConsulBuilder {
     fn acl(&self, management: &str) -> Value {
         // Renamed in 1.11.
         let first = if self.version >= Version(1, 11, 0) { "initial_management" } else { "master" };
-        let secondary = self.primary.as_ref().is_some_and(|primary| *primary != self.datacenter);
+        let secondary = self.is_secondary();
         let mut tokens = json!({"agent": management});
         if secondary {
             tokens["replication"] = management.into();

@@ -1,17 +1,48 @@
 //! Leaves and roots that a real Consul signed, for sidecars that are not its own.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result};
 
 use super::Consul;
-use crate::{Leaf, Trust};
+use crate::{Leaf, LeafFiles, Pki, Trust};
 
-/// What a sidecar of a service has from its agent.
+/// What a sidecar of a service has from its agent: a leaf of that service, and the roots.
 #[derive(Debug, Clone)]
 pub struct MeshIdentity {
     /// The leaf, with the certificates between it and a root.
     pub leaf: Leaf,
     /// All roots of the mesh.
     pub trust: Trust,
+}
+
+/// Where [`MeshIdentity::write`] put it.
+#[derive(Debug, Clone)]
+pub struct IdentityFiles {
+    /// Leaf and key.
+    pub leaf: LeafFiles,
+    /// All roots, PEM.
+    pub roots: PathBuf,
+}
+
+impl MeshIdentity {
+    /// One of a development CA.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a URI.
+    pub fn development(pki: &Pki, service: &str, datacenter: &str) -> Result<Self> {
+        Ok(MeshIdentity { leaf: pki.service(service, datacenter)?, trust: pki.into() })
+    }
+
+    /// Writes `<name>.pem`, `<name>-key.pem` and `<name>-roots.pem` into `dir`, for sidecars that read files.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, dir: &Path, name: &str) -> Result<IdentityFiles> {
+        let roots = dir.join(format!("{name}-roots.pem"));
+        self.trust.write(&roots)?;
+        Ok(IdentityFiles { leaf: self.leaf.write(dir, name)?, roots })
+    }
 }
 
 impl Consul {

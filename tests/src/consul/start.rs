@@ -1,6 +1,6 @@
 //! How an agent is to be, and its start.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,6 +35,7 @@ pub struct ConsulBuilder {
     pub(super) dir: PathBuf,
     pub(super) datacenter: String,
     pub(super) address: Loopback,
+    pub(super) wan: Option<IpAddr>,
     pub(super) place: Place,
     pub(super) version: Version,
     pub(super) role: Role,
@@ -57,6 +58,7 @@ impl ConsulBuilder {
             dir,
             datacenter: "dc1".to_owned(),
             address: Loopback::claim()?,
+            wan: None,
             place: Place::Here,
             version: Version::of_program()?,
             role: Role::Server(1),
@@ -94,10 +96,22 @@ impl ConsulBuilder {
 
     /// Lives in `place`, alone on `address` there.
     #[must_use]
-    pub fn place(mut self, place: impl Into<Place>, address: std::net::IpAddr) -> Self {
+    pub fn place(mut self, place: impl Into<Place>, address: IpAddr) -> Self {
         self.place = place.into();
         self.address = Loopback::alone(address);
         self
+    }
+
+    /// Shows itself to other datacenters at `address`, and to its own at the one of its [`place`](Self::place).
+    #[must_use]
+    pub fn wan(mut self, address: IpAddr) -> Self {
+        self.wan = Some(address);
+        self
+    }
+
+    /// Where servers of other datacenters [`join_wan`](Self::join_wan).
+    pub fn wan_address(&self) -> SocketAddr {
+        SocketAddr::new(self.wan.unwrap_or(self.address.ip()), self.address.port(SERF_WAN))
     }
 
     /// One of `count` servers; one alone otherwise.
@@ -121,10 +135,10 @@ impl ConsulBuilder {
         self
     }
 
-    /// Joins another datacenter by its server at `address` (plain WAN federation).
+    /// Joins another datacenter by its server's [`wan_address`](Self::wan_address) (plain WAN federation).
     #[must_use]
-    pub fn join_wan(mut self, address: &Loopback) -> Self {
-        self.join_wan.push(address.at(SERF_WAN));
+    pub fn join_wan(mut self, address: SocketAddr) -> Self {
+        self.join_wan.push(address);
         self
     }
 
@@ -213,6 +227,10 @@ impl ConsulBuilder {
             arguments.extend(["-config-file".into(), path.into_os_string()]);
         }
         Child::spawn(&self.name, &self.place, &self.program, arguments, &self.dir.join("consul.log"))
+    }
+
+    pub(super) fn is_secondary(&self) -> bool {
+        self.primary.as_ref().is_some_and(|primary| *primary != self.datacenter)
     }
 
     pub(super) fn data_dir(&self) -> PathBuf {
