@@ -41,6 +41,8 @@ pub enum Cause {
     },
     /// The answer is not what the endpoint promises: no JSON, or of another shape.
     Rejected(String),
+    /// The answer leaves out what was there before, or may have: the token may not see it.
+    Withheld(String),
     /// The client itself could not send: its files, its token, its budget.
     Local(String),
 }
@@ -90,6 +92,7 @@ impl Error {
         match &self.cause {
             Cause::Unreachable(_) | Cause::Timeout(_) | Cause::Cut(_) | Cause::Local(_) => Class::Transport,
             Cause::TooLarge { .. } | Cause::Rejected(_) => Class::Rejected,
+            Cause::Withheld(_) => Class::Denied,
             Cause::Status { unknown_endpoint: true, .. } => Class::Unsupported,
             Cause::Status { status, text, .. } => match status {
                 403 if text.contains("ACL not found") => Class::TokenUnknown,
@@ -136,6 +139,7 @@ impl fmt::Display for Cause {
             | Self::Timeout(text)
             | Self::Cut(text)
             | Self::Local(text)
+            | Self::Withheld(text)
             | Self::Rejected(text) => f.write_str(text),
             Self::Status { status, text, unknown_endpoint } => {
                 write!(f, "{status}")?;

@@ -1,0 +1,97 @@
+//! The bounds and rounds of a plan.
+
+use super::Mode;
+use crate::watch::WatchConfig;
+use std::time::Duration;
+
+/// The bounds and rounds of a plan. The defaults are those of consul-api 4.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanConfig {
+    /// Timers of the watches.
+    pub watch: WatchConfig,
+    /// Events that may wait to be taken; whoever has one more waits. Default 1,024.
+    pub events: usize,
+    /// Reads of a family under way at a time, long polls not counted. Default 32.
+    pub reads: usize,
+    /// Reads among them that are only their turn. Default 8.
+    pub sweep_reads: usize,
+    /// Most names that are long-polled over HTTP/1.1, all families together. Default 40.
+    pub block_up: usize,
+    /// Once there were more, so few there must be until they are again. Default 30.
+    pub block_down: usize,
+    /// The mode of every family; `None`: chosen by number and protocol, which is the default.
+    pub mode: Option<Mode>,
+    /// A name is read on demand at most once in this time. Default 1 s.
+    pub read_now_every: Duration,
+    /// From one fast round to the next. Default 2 s.
+    pub fast_every: Duration,
+    /// How often each name is read in turn.
+    pub rounds: Rounds,
+    /// Names of a family; those beyond are not read, counted and logged. Default 20,000.
+    pub max_names: usize,
+}
+
+impl Default for PlanConfig {
+    fn default() -> Self {
+        Self {
+            watch: WatchConfig::default(),
+            events: 1024,
+            reads: 32,
+            sweep_reads: 8,
+            block_up: 40,
+            block_down: 30,
+            mode: None,
+            read_now_every: Duration::from_secs(1),
+            fast_every: Duration::from_secs(2),
+            rounds: Rounds::default(),
+            max_names: 20_000,
+        }
+    }
+}
+
+/// How old what is known of a name may become, by the number of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rounds {
+    /// Up to so many names are few. Default 100.
+    pub few: usize,
+    /// The bound for few names. Default 2 s.
+    pub few_every: Duration,
+    /// Up to so many names are some. Default 1,000.
+    pub some: usize,
+    /// The bound for some names. Default 10 s.
+    pub some_every: Duration,
+    /// The bound for more. Default 60 s.
+    pub many_every: Duration,
+    /// Idle names are read so many times as seldom. Default 5.
+    pub idle: u32,
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Self {
+            few: 100,
+            few_every: Duration::from_secs(2),
+            some: 1000,
+            some_every: Duration::from_secs(10),
+            many_every: Duration::from_secs(60),
+            idle: 5,
+        }
+    }
+}
+
+impl Rounds {
+    /// The bound on the age of what is known, for so many names.
+    #[must_use]
+    pub fn bound(&self, names: usize) -> Duration {
+        match names {
+            n if n <= self.few => self.few_every,
+            n if n <= self.some => self.some_every,
+            _ => self.many_every,
+        }
+    }
+
+    /// The time of a round that keeps the bound: a little is left for the read itself.
+    pub(super) fn period(&self, names: usize) -> Duration {
+        self.bound(names) * 19 / 20
+    }
+}
