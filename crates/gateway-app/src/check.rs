@@ -31,8 +31,6 @@ pub fn check(settings: &Settings, catalogs: &[PathBuf], out: &mut dyn Write) -> 
 }
 
 fn check_consul(settings: &Settings, consul: &ConsulSettings, out: &mut dyn Write) -> bool {
-    let addresses: Vec<_> = consul.addresses.iter().map(ToString::to_string).collect();
-    let addresses = addresses.join(", ");
     let token = match TokenSource::first(&consul.tokens) {
         Ok(Some(_)) => Ok("with a token"),
         Ok(None) => Ok("without a token"),
@@ -43,9 +41,9 @@ fn check_consul(settings: &Settings, consul: &ConsulSettings, out: &mut dyn Writ
     let (line, good) = match token.and_then(|token| client.map(|()| token)) {
         Ok(token) => {
             let own = own_service(&settings.service, &consul.own);
-            (format!("Consul at {addresses}: settings and files are good: {token}, {own}"), true)
+            (format!("Consul at {consul}: settings and files are good: {token}, {own}"), true)
         }
-        Err(error) => (format!("error: {error}\nConsul at {addresses}: not usable"), false),
+        Err(error) => (format!("error: {error}\nConsul at {consul}: not usable"), false),
     };
     let _ = writeln!(out, "{line}");
     good
@@ -113,6 +111,7 @@ fn count(number: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Role, Sources};
     use crate::testing::{Catalog, printed};
 
     fn checked(catalog: &Catalog) -> (bool, Vec<String>) {
@@ -149,5 +148,38 @@ mod tests {
         assert!(!good);
         assert_eq!(text.matches(": good: ").count(), 2, "{text}");
         assert!(text.contains("error: /nowhere"), "{text}");
+    }
+
+    /// Row 3 of consul-api 7, and the other files.
+    #[test]
+    fn settings_for_consul_are_checked_with_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let check = |variables: &[(&str, &str)]| {
+            let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            let sources = Sources { environment: environment.collect(), ..Sources::default() };
+            let settings = Settings::load(Role::Mesh, &sources).unwrap();
+            printed(|out| super::check(&settings, &[], out))
+        };
+        std::fs::write(path("token"), "t\n").unwrap();
+        let (good, text) = check(&[("GATEWAY_TOKEN_FILE", &path("token")), ("GATEWAY_REGISTER", "true")]);
+        assert!(good, "{text}");
+        assert_eq!(
+            text,
+            "Consul at 127.0.0.1:8500: settings and files are good: with a token, registers \"mesh-gateway\" as \"mesh-gateway\"\n"
+        );
+        let (good, text) = check(&[("CONSUL_HTTP_TOKEN_FILE", &path("none"))]);
+        assert!(!good && text.contains(&path("none")) && text.ends_with("not usable\n"), "{text}");
+
+        let https = ("CONSUL_HTTP_SSL", "true");
+        std::fs::write(path("stray"), "not a certificate").unwrap();
+        for variable in ["CONSUL_CACERT", "CONSUL_CAPATH"] {
+            let value = if variable == "CONSUL_CACERT" { path("stray") } else { path("") };
+            let (good, text) = check(&[https, (variable, &value)]);
+            assert!(!good && text.starts_with("error: "), "{text}");
+            assert!(text.contains(&path("stray")) || text.contains(&path("token")), "{text}");
+        }
+        let (good, text) = check(&[("CONSUL_HTTP_SSL_VERIFY", "false")]);
+        assert!(good && text.starts_with("warning: Consul's certificate is not verified"), "{text}");
     }
 }

@@ -31,9 +31,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use consul::{
-    Advertised, ConsulLimits, ConsulMode, ConsulSettings, ConsulTimers, OwnService, Register, Source,
-};
+pub use consul::{ConsulSettings, ConsulTuning, OwnService, Register, Source};
 pub use gateway_runtime::access_log::AccessLogMode;
 pub use gateway_runtime::telemetry::LogFormat;
 pub use mesh_endpoints::Ejection;
@@ -284,7 +282,7 @@ impl Settings {
     /// Whether nobody said where to listen, so that a registration made elsewhere may.
     #[must_use]
     pub fn listens_by_default(&self) -> bool {
-        let given = |key| self.origin(key).is_some_and(|origin| *origin != Origin::Default);
+        let given = |key| self.origin(key).is_some_and(|origin| !origin.is_default());
         !given("address") && !given("bind_address")
     }
 

@@ -9,11 +9,15 @@ use gateway_app::cli::{Call, Invocation, invoke};
 use gateway_app::settings::{Role, settings_reference};
 
 fn run(arguments: &[&str]) -> (u8, String, String) {
+    run_with(arguments, &[])
+}
+
+fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> (u8, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let call = Call {
         role: Role::Mesh,
         arguments: arguments.iter().map(OsString::from).collect(),
-        environment: Vec::new(),
+        environment: environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         out: &mut out,
         err: &mut err,
     };
@@ -56,6 +60,35 @@ fn an_operator_checks_mends_and_explains() {
     let (code, out, _) = run(&["mesh-gw", "explain", "www.legacy.example.com", "-config", &path("gw.toml")]);
     assert_eq!(code, 0);
     assert!(out.contains("static_route *.legacy.example.com"), "{out}");
+}
+
+/// What `consul connect envoy -gateway=mesh -register` was given, checked before the command is swapped.
+#[test]
+fn an_operator_checks_the_flags_and_variables_of_consuls_own_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token").display().to_string();
+    let flags = ["mesh-gw", "check", "-gateway=mesh", "-register", "-service=edge", "-address=:8443"];
+    let environment =
+        [("CONSUL_HTTP_ADDR", "unix:///run/consul.sock"), ("CONSUL_HTTP_TOKEN_FILE", token.as_str())];
+    let (code, out, _) = run_with(&flags, &environment);
+    assert_eq!(code, 1);
+    assert!(out.contains(&token) && out.contains("CONSUL_HTTP_TOKEN_FILE"), "{out}");
+
+    fs::write(&token, "a-token\n").unwrap();
+    let (code, out, err) = run_with(&flags, &environment);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert_eq!(
+        out,
+        "Consul at unix:///run/consul.sock: settings and files are good: with a token, registers \"edge\" as \"edge\"\n"
+    );
+
+    let wrong = [environment[0], ("CONSUL_HTTP_SSL_VERIFY", "maybe")];
+    let (code, _, err) = run_with(&flags, &wrong);
+    assert_eq!(code, 1);
+    assert_eq!(
+        err,
+        "mesh-gw: environment CONSUL_HTTP_SSL_VERIFY: \"maybe\" is not a boolean; write true or false\n"
+    );
 }
 
 #[test]

@@ -31,11 +31,11 @@ async fn wrong_use_is_2_and_says_what_would_be_right() {
     let cases: [(&[&str], &str); 8] = [
         (&["--catalgo", "x"], "--catalog"),
         (&["servve"], "unrecognized subcommand"),
-        (&["run"], "give --catalog PATH, set GATEWAY_CATALOG, or write `catalog` into the settings file"),
+        (&["run", "-sidecar-for", "web"], "use --proxy-id"),
         (&["run", "--catalog", "x", "--drain-time", "soon"], "--drain-time"),
         (&["run", "--catalog", "x", "--address", "nowhere"], "--address"),
         (&["run", "--catalog", "x", "--log-level", "loud"], "error, warn, info, debug"),
-        (&["run", "--catalog", "x", "--http-addr", "127.0.0.1:8500"], "use --catalog"),
+        (&["run", "--catalog", "x", "--http-addr", "127.0.0.1:8500"], "give one of the two"),
         (&["explain", "--catalog", "x"], "<NAME>"),
     ];
     for (arguments, words) in cases {

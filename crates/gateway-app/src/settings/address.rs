@@ -1,6 +1,9 @@
 //! Addresses as operators write them: to listen on, and for others to reach the gateway.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use catalog_client::registration::{Flags, GatewayKind, GatewayRegistration, HostNetwork, HostPort};
 
 use super::DEFAULT_PORT;
 
@@ -16,11 +19,7 @@ pub(super) enum OwnAddress {
 impl OwnAddress {
     /// Reads `IP`, `IP:PORT`, `[IP]:PORT`, `:PORT` or `HOST:PORT`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if text.contains("{{") {
-            return Err(format!(
-                "\"{text}\" is a template, which is not understood here; write the IP address itself"
-            ));
-        }
+        let text = &*expand(text)?;
         let every = text.strip_prefix(':').and_then(|port| port.parse().ok());
         if let Some(port) = every {
             return Ok(Self::Ip(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)));
@@ -35,6 +34,13 @@ impl OwnAddress {
                 Ok(Self::Name(name(host)?, port))
             }
             _ => Err(why),
+        }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        match self {
+            Self::Ip(address) => address.port(),
+            Self::Name(_, port) => *port,
         }
     }
 }
@@ -78,13 +84,14 @@ pub(super) fn listeners(items: &[String]) -> Result<Vec<(String, SocketAddr)>, S
                     "\"{name}\" is not a name of a listener: 1 to 63 letters, digits, '-' and '_' are"
                 ));
             }
-            Ok((name.to_owned(), address(text, Some(DEFAULT_PORT))?))
+            Ok((name.to_owned(), address(&expand(text)?, Some(DEFAULT_PORT))?))
         })
         .collect()
 }
 
 /// `HOST:PORT` or `HOST`, where the host may be a name.
 pub(super) fn host_port(text: &str) -> Result<String, String> {
+    let text = &*expand(text)?;
     if let Ok(address) = address(text, Some(DEFAULT_PORT)) {
         return Ok(address.to_string());
     }
@@ -93,6 +100,21 @@ pub(super) fn host_port(text: &str) -> Result<String, String> {
         None => (text, DEFAULT_PORT),
     };
     Ok(format!("{}:{port}", name(host)?))
+}
+
+/// Puts an address of this host in the place of a template such as `{{ GetPrivateIP }}:8443`, which
+/// Consul's own commands take.
+fn expand(text: &str) -> Result<Cow<'_, str>, String> {
+    if !text.contains("{{") {
+        return Ok(Cow::Borrowed(text));
+    }
+    let network = HostNetwork::read().map_err(|error| {
+        format!("the addresses of this host cannot be read ({error}): write the address itself")
+    })?;
+    let flags = Flags { address: Some(text.to_owned()), ..Flags::new(GatewayKind::Mesh) };
+    let found = GatewayRegistration::from_flags(&flags, &network).map_err(|error| error.reason)?;
+    let address = HostPort { address: found.address.unwrap_or_default(), port: found.port };
+    Ok(Cow::Owned(address.to_string()))
 }
 
 fn name(host: &str) -> Result<String, String> {

@@ -10,7 +10,7 @@ use gateway_runtime::telemetry::LogFormat;
 use mesh_endpoints::Ejection;
 
 use super::address::OwnAddress;
-use super::consul::{ConsulLimits, ConsulTimers};
+use super::consul::ConsulTuning;
 use super::origin::{Origin, Shown};
 use super::{Limits, Role, Timers};
 
@@ -33,8 +33,7 @@ pub(super) struct Draft {
     pub(super) node_name: Option<String>,
     pub(super) deregister_after_critical: Duration,
     pub(super) deregister_on_exit: bool,
-    pub(super) consul_timers: ConsulTimers,
-    pub(super) consul_limits: ConsulLimits,
+    pub(super) tuning: ConsulTuning,
 
     pub(super) address: OwnAddress,
     pub(super) wan_address: Option<String>,
@@ -78,8 +77,7 @@ impl Draft {
             node_name: None,
             deregister_after_critical: Duration::ZERO,
             deregister_on_exit: false,
-            consul_timers: ConsulTimers::default(),
-            consul_limits: ConsulLimits::default(),
+            tuning: ConsulTuning::default(),
             address: OwnAddress::Ip(unset),
             wan_address: None,
             bind_addresses: Vec::new(),

@@ -84,6 +84,8 @@ impl Key {
             kind => match kind.name() {
                 "list of NAME=IP:PORT" => "NAME=IP:PORT".to_owned(),
                 "list" => "ADDRESS".to_owned(),
+                "[IP][:PORT]" => "IP:PORT".to_owned(),
+                "secret" => "TOKEN".to_owned(),
                 "text" if self.name == "wan_address" => "HOST[:PORT]".to_owned(),
                 "text" if self.name == "proxy_id" => "ID".to_owned(),
                 "text" => "NAME".to_owned(),

@@ -23,6 +23,14 @@ pub enum Origin {
     Flag(String),
 }
 
+impl Origin {
+    /// Whether nobody said anything.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::Default
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

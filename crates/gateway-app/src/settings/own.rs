@@ -3,7 +3,7 @@
 use catalog_client::config::Address;
 
 use super::address::OwnAddress;
-use super::consul::{Advertised, ConsulSettings, OwnService, Register};
+use super::consul::{ConsulSettings, ConsulTuning, OwnService, Register};
 use super::draft::Draft;
 use super::keys::Key;
 use super::origin::Origin;
@@ -22,12 +22,15 @@ pub(super) fn consul(draft: &mut Draft, problems: &mut Vec<SettingProblem>) -> C
         }
         _ => {}
     }
-    let limits = &draft.consul_limits;
+    let ConsulTuning { limits, plan, .. } = &draft.tuning;
     if limits.reserved >= limits.connections {
         wrong.push(("limits.consul_reserved", "it must be less than limits.consul_connections"));
     }
-    if limits.watched_again > limits.watched_names {
+    if plan.block_down > plan.block_up {
         wrong.push(("limits.consul_watched_again", "it is more than limits.consul_watched_names"));
+    }
+    if plan.rounds.few > plan.rounds.some {
+        wrong.push(("limits.consul_few_names", "it is more than limits.consul_some_names"));
     }
     for (key, message) in wrong {
         problems.push(SettingProblem::new(draft.origin(key), key, message));
@@ -50,8 +53,7 @@ pub(super) fn consul(draft: &mut Draft, problems: &mut Vec<SettingProblem>) -> C
         namespace: draft.namespace.clone(),
         partition: draft.partition.clone(),
         own,
-        timers: draft.consul_timers.clone(),
-        limits: draft.consul_limits.clone(),
+        tuning: draft.tuning.clone(),
     }
 }
 
@@ -72,18 +74,18 @@ pub(super) fn no_consul(draft: &Draft, problems: &mut Vec<SettingProblem>) {
 fn own_service(draft: &Draft, wrong: &mut Vec<(&'static str, &'static str)>) -> OwnService {
     let (id, node) = (draft.proxy_id.clone(), draft.node_name.clone());
     if draft.register {
-        let (host, port) = match &draft.address {
-            OwnAddress::Ip(address) if address.ip().is_unspecified() => (None, address.port()),
-            OwnAddress::Ip(address) => (Some(address.ip().to_string()), address.port()),
-            OwnAddress::Name(host, port) => (Some(host.clone()), *port),
-        };
-        if port == 0 {
+        let address = (draft.origin("address") != Origin::Default).then(|| match &draft.address {
+            // Nobody can dial it; Consul knows the node's address.
+            OwnAddress::Ip(address) if address.ip().is_unspecified() => format!(":{}", address.port()),
+            address => address.to_string(),
+        });
+        if draft.address.port() == 0 {
             wrong.push(("address", "a port that the kernel chooses cannot be registered: give its number"));
         }
         return OwnService::Register(Register {
             id: id.unwrap_or_else(|| draft.service.clone()),
             node,
-            address: Advertised { host, port },
+            address,
             deregister_after_critical: draft.deregister_after_critical,
             deregister_on_exit: draft.deregister_on_exit,
         });

@@ -15,11 +15,18 @@ pub fn settings_reference() -> String {
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "| `{}` | {} | {range} | {default} | {} |",
+            "| `{}` | {} | {range} | {default} | {}{} |",
             key.name,
             key.kind.name(),
-            key.meaning
+            key.meaning,
+            variables(key)
         );
     }
     text
+}
+
+/// The variables of Consul's own commands, the strongest first.
+fn variables(key: &Key) -> String {
+    let names: Vec<_> = key.consul.iter().rev().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { String::new() } else { format!(" Consul's own: {}.", names.join(", ")) }
 }

@@ -39,6 +39,7 @@ pub(super) static GROUPS: &[Group] = &[
     Group { heading: "Process", keys: output::PROCESS, flags: true, consul: false },
     Group { heading: "Timers", keys: timers::TIMERS, flags: false, consul: false },
     Group { heading: "Timers", keys: consul_timers::TIMERS, flags: false, consul: false },
+    Group { heading: "Timers", keys: consul_timers::REGISTRATION, flags: false, consul: false },
     Group { heading: "Limits", keys: limits::LIMITS, flags: false, consul: false },
     Group { heading: "Limits", keys: consul_limits::LIMITS, flags: false, consul: false },
     Group { heading: "Ejection", keys: ejection::EJECTION, flags: false, consul: false },

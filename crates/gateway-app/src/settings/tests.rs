@@ -1,9 +1,16 @@
 //! Tests of the settings: every default, every source, every kind of mistake.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use catalog_client::config::{Address, ClientLimits, ClientTimers, TlsFiles};
+use catalog_client::planner::PlanConfig;
+use catalog_client::registration::RegistrarConfig;
+
 use super::*;
+
+mod consul;
+mod precedence;
+mod registration;
 
 /// Sources as a test writes them.
 #[derive(Default)]
@@ -60,6 +67,25 @@ fn every_default_is_this() {
     let expected = [
         ("catalog", ""),
         ("service", "mesh-gateway"),
+        ("http_addr", "127.0.0.1:8500"),
+        ("token", ""),
+        ("token_file", ""),
+        ("ca_file", ""),
+        ("ca_path", ""),
+        ("client_cert", ""),
+        ("client_key", ""),
+        ("tls_server_name", ""),
+        ("datacenter", ""),
+        ("namespace", ""),
+        ("partition", ""),
+        ("http_ssl", "false"),
+        ("http_ssl_verify", "true"),
+        ("http_auth", ""),
+        ("register", "false"),
+        ("proxy_id", ""),
+        ("node_name", ""),
+        ("deregister_after_critical", "6h"),
+        ("deregister_on_exit", "false"),
         ("address", "0.0.0.0:8443"),
         ("wan_address", ""),
         ("bind_address", ""),
@@ -90,6 +116,47 @@ fn every_default_is_this() {
         ("timers.admin_connection", "30s"),
         ("timers.log_quiet", "10s"),
         ("timers.last_words", "1s"),
+        ("timers.consul_wait", "1m"),
+        ("timers.consul_connect", "5s"),
+        ("timers.consul_keepalive", "20s"),
+        ("timers.consul_ping", "30s"),
+        ("timers.consul_ping_answer", "10s"),
+        ("timers.consul_read", "15s"),
+        ("timers.consul_read_large", "1m"),
+        ("timers.consul_slack", "15s"),
+        ("timers.consul_place", "15s"),
+        ("timers.consul_idle", "30s"),
+        ("timers.consul_recovery", "10s"),
+        ("timers.consul_backoff", "1s"),
+        ("timers.consul_backoff_max", "1m"),
+        ("timers.consul_denied", "5s"),
+        ("timers.consul_mistake", "1m"),
+        ("timers.consul_unsupported", "1h"),
+        ("timers.consul_absent", "2s"),
+        ("timers.consul_round", "1s"),
+        ("timers.consul_slow_round", "15s"),
+        ("timers.consul_change", "100ms"),
+        ("timers.consul_guard", "5s"),
+        ("timers.consul_degraded", "10s"),
+        ("timers.consul_probe", "500ms"),
+        ("timers.consul_probe_verdict", "1s"),
+        ("timers.consul_probe_timeout", "3s"),
+        ("timers.consul_resume", "5s"),
+        ("timers.consul_abandon", "3s"),
+        ("timers.consul_few", "2s"),
+        ("timers.consul_some", "10s"),
+        ("timers.consul_many", "1m"),
+        ("timers.consul_fast_round", "2s"),
+        ("timers.consul_read_now", "1s"),
+        ("timers.consul_poll_datacenters", "30s"),
+        ("timers.consul_settle", "10ms"),
+        ("timers.consul_ready", "10s"),
+        ("timers.consul_register", "1m"),
+        ("timers.consul_register_unreachable", "5s"),
+        ("timers.consul_register_pause", "10s"),
+        ("timers.consul_agentless_refresh", "10s"),
+        ("timers.consul_look", "2s"),
+        ("timers.consul_deregister", "5s"),
         ("limits.hello_bytes", "64KiB"),
         ("limits.hello_memory", "64MiB"),
         ("limits.max_connections", "0"),
@@ -106,6 +173,30 @@ fn every_default_is_this() {
         ("limits.catalog_bytes", "256MiB"),
         ("limits.access_log_per_second", "100"),
         ("limits.remote_keepalive_probes", "4"),
+        ("limits.consul_connections", "64"),
+        ("limits.consul_reserved", "8"),
+        ("limits.consul_idle_connections", "32"),
+        ("limits.consul_streams", "200"),
+        ("limits.consul_answer_bytes", "64MiB"),
+        ("limits.consul_queries_per_second", "2000"),
+        ("limits.consul_burst", "200"),
+        ("limits.consul_requests", "256"),
+        ("limits.consul_resets_per_second", "10"),
+        ("limits.consul_addresses_per_name", "8"),
+        ("limits.consul_rounds_at_once", "3"),
+        ("limits.consul_early_returns", "10"),
+        ("limits.consul_changes_at_once", "20"),
+        ("limits.consul_looks", "5"),
+        ("limits.consul_events", "1024"),
+        ("limits.consul_reads", "32"),
+        ("limits.consul_turns", "8"),
+        ("limits.consul_watched_names", "40"),
+        ("limits.consul_watched_again", "30"),
+        ("limits.consul_few_names", "100"),
+        ("limits.consul_some_names", "1000"),
+        ("limits.consul_idle_names", "5"),
+        ("limits.consul_names", "20000"),
+        ("limits.consul_mode", "auto"),
         ("ejection.consecutive_failures", "5"),
         ("ejection.base", "30s"),
         ("ejection.max", "5m"),
@@ -124,7 +215,26 @@ fn every_default_arrives_in_its_field() {
     let expected = Settings {
         role: Role::Mesh,
         service: "mesh-gateway".to_owned(),
-        catalog: PathBuf::new(),
+        source: Source::Consul(Box::new(ConsulSettings {
+            addresses: vec![Address::local()],
+            tls: TlsFiles::default(),
+            tokens: Vec::new(),
+            basic_auth: None,
+            datacenter: None,
+            namespace: None,
+            partition: None,
+            own: OwnService::OnlyOne,
+            tuning: ConsulTuning {
+                // Here the libraries have the last word, and their tests.
+                timers: ClientTimers::default(),
+                limits: ClientLimits::default(),
+                plan: PlanConfig::default(),
+                registrar: RegistrarConfig::default(),
+                poll_datacenters: 30 * second,
+                settle: 10 * ms,
+                ready: 10 * second,
+            },
+        })),
         listen: vec![("default".to_owned(), "0.0.0.0:8443".parse().unwrap())],
         wan_address: None,
         admin_bind: "127.0.0.1:19000".parse().unwrap(),
@@ -176,6 +286,8 @@ fn every_default_arrives_in_its_field() {
             remote_keepalive_probes: 4,
         },
         ejection: Ejection { consecutive_failures: 5, base: 30 * second, max: 300 * second, max_percent: 10 },
+        notes: Vec::new(),
+        warnings: Vec::new(),
         shown: given().good().shown,
     };
     assert_eq!(given().good(), expected);
@@ -207,8 +319,14 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
 #[test]
 fn every_key_can_be_set_from_every_source() {
     let another = |key: &Key| match key.name {
-        "catalog" | "admin_token_file" | "access_log_file" => "/tmp/x",
-        "service" => "other",
+        "catalog" | "admin_token_file" | "access_log_file" | "token_file" | "ca_file" | "ca_path"
+        | "client_cert" | "client_key" => "/tmp/x",
+        "service" | "token" | "tls_server_name" | "datacenter" | "namespace" | "partition" | "http_auth"
+        | "proxy_id" | "node_name" => "other",
+        "http_addr" => "127.0.0.9:8500",
+        "http_ssl" | "register" | "deregister_on_exit" => "true",
+        "http_ssl_verify" => "false",
+        "limits.consul_mode" => "sweep",
         "address" | "wan_address" | "admin_bind" => "127.0.0.9:7",
         "bind_address" => "lan=127.0.0.9:8",
         "log_level" => "debug",
@@ -219,32 +337,44 @@ fn every_key_can_be_set_from_every_source() {
         name if name.starts_with("limits.") || name.ends_with("percent") => "7",
         "workers" | "ejection.consecutive_failures" | "ejection.panic_threshold" => "7",
         "timers.catalog_settle" | "timers.accept_backoff" | "timers.closing_tick" => "7ms",
+        "timers.consul_agentless_refresh" | "timers.consul_settle" => "7s",
+        "deregister_after_critical" => "2m",
         _ => "45s",
     };
     for key in Key::all() {
         let value = another(key);
         // Two settings of one file may not contradict each other.
         let calm = || given().variable("GATEWAY_EJECTION_MAX", "2h");
-        let by_variable = given().variable(&key.variable(), value).good();
+        let company = || match key.name {
+            "client_cert" => given().variable("GATEWAY_CLIENT_KEY", "/tmp/x"),
+            "client_key" => given().variable("GATEWAY_CLIENT_CERT", "/tmp/x"),
+            "node_name" | "deregister_on_exit" | "deregister_after_critical" => {
+                given().variable("GATEWAY_REGISTER", "true")
+            }
+            "limits.consul_connections" => given().variable("GATEWAY_LIMITS_CONSUL_RESERVED", "1"),
+            "limits.consul_watched_names" => given().variable("GATEWAY_LIMITS_CONSUL_WATCHED_AGAIN", "1"),
+            "limits.consul_some_names" => given().variable("GATEWAY_LIMITS_CONSUL_FEW_NAMES", "1"),
+            "ejection.max" => given(),
+            _ => calm(),
+        };
+        let by_variable = company().variable(&key.variable(), value).good();
         assert_eq!(by_variable.origin(key.name), Some(&Origin::Environment(key.variable())), "{}", key.name);
-        let quoted =
-            if value.bytes().all(|b| b.is_ascii_digit()) { value.to_owned() } else { format!("\"{value}\"") };
+        let bare = value.bytes().all(|b| b.is_ascii_digit()) || matches!(value, "true" | "false");
+        let quoted = if bare { value.to_owned() } else { format!("\"{value}\"") };
         let line = match key.name.split_once('.') {
             Some((table, name)) => format!("[{table}]\n{name} = {quoted}"),
             None => format!("{} = {quoted}", key.flag()),
         };
-        let by_file = if key.name == "ejection.max" { given() } else { calm() }.file(&line).good();
+        let by_file = company().file(&line).good();
         assert!(matches!(by_file.origin(key.name), Some(Origin::File { .. })), "{}", key.name);
-        if !key.name.contains('.') {
-            let by_flag = given().flag(key.name, value).good();
+        if Key::flags().any(|flag| flag.name == key.name) {
+            let by_flag = company().flag(key.name, value).good();
             assert_eq!(by_flag.origin(key.name), Some(&Origin::Flag(key.flag())));
         }
-        assert_ne!(
-            (by_variable.listen.clone(), by_variable.clone().shown),
-            (given().good().listen, given().good().shown),
-            "{} changes something",
-            key.name
-        );
+        let alone = matches!(key.name, "client_cert" | "client_key");
+        let without = if alone { given() } else { company() };
+        let without = Settings { shown: Vec::new(), ..without.good() };
+        assert_ne!(Settings { shown: Vec::new(), ..by_variable }, without, "{} changes something", key.name);
     }
 }
 

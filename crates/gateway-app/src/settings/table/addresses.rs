@@ -8,7 +8,7 @@ pub(super) static ADDRESSES: &[Key] = &[
         "address",
         OwnAddress(|s, v| s.address = v),
         "0.0.0.0:8443",
-        "Address to listen on, and to register: `IP`, `IP:PORT` or `:PORT`, port 8443 where none is given. With `bind_address` it is registered only, and may be a `HOST:PORT`."
+        "Address to listen on and to register, as `IP`, `IP:PORT` or `:PORT`. The port is 8443 where none is given. With `bind_address` it is registered only, and may be a `HOST:PORT`."
     ),
     key!(
         "wan_address",

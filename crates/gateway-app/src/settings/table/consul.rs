@@ -9,7 +9,7 @@ pub(super) static CONNECTION: &[Key] = &[
         "http_addr",
         Texts(|s, v| checks::addresses(v).map(|v| s.http_addr = v)),
         "127.0.0.1:8500",
-        "Address of the Consul agent, or of a server: `HOST:PORT`, `https://HOST:PORT[/PREFIX]` or `unix:///PATH`. The flag may be repeated, the variable takes a list with commas: they are tried in turn.",
+        "Address of the Consul agent, or of a server, as `HOST:PORT`. Also `https://HOST:PORT[/PREFIX]` and `unix:///PATH`. The flag may be repeated, the variable takes a list with commas: they are tried in turn.",
         "CONSUL_HTTP_ADDR"
     ),
     key!(
@@ -72,14 +72,14 @@ pub(super) static CONNECTION: &[Key] = &[
         "namespace",
         Text(|s, v| name(v).map(|v| s.namespace = Some(v))),
         "",
-        "Namespace of the gateway (Consul Enterprise; the community edition refuses any, `default` too).",
+        "Namespace of the gateway (Consul Enterprise). The community edition refuses any, `default` too.",
         "CONSUL_NAMESPACE"
     ),
     key!(
         "partition",
         Text(|s, v| name(v).map(|v| s.partition = Some(v))),
         "",
-        "Admin partition of the gateway (Consul Enterprise; the community edition refuses any, `default` too).",
+        "Admin partition of the gateway (Consul Enterprise). The community edition refuses any, `default` too.",
         "CONSUL_PARTITION"
     ),
 ];
