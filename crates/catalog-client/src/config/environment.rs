@@ -80,7 +80,7 @@ mod tests {
             ("CONSUL_HTTP_TOKEN", "two"),
             ("CONSUL_HTTP_TOKEN_FILE", "/token"),
             ("CONSUL_TOKEN", "three"),
-            ("CONSUL_HTTP_AUTH", "me:pass"),
+            ("CONSUL_HTTP_AUTH", "me:hidden"),
             ("CONSUL_NAMESPACE", "team"),
             ("CONSUL_PARTITION", "part"),
         ])
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(config.namespace.as_deref(), Some("team"));
         assert_eq!(config.partition.as_deref(), Some("part"));
         let shown = format!("{config:?}");
-        assert!(!shown.contains("two") && !shown.contains("pass"), "{shown}");
+        assert!(!shown.contains("two") && !shown.contains("hidden"), "{shown}");
     }
 
     #[test]
