@@ -37,7 +37,7 @@ pub use row::{How, Row, State};
 pub use update::{Facts, Update};
 
 pub use agent::Count;
-pub(crate) use agent::{Failure, Locked, now};
+pub(crate) use agent::{Failure, Locked, View, now};
 pub(crate) use driver::{context, state, unreadable, verify, withheld};
 pub(crate) use looper::{Context, Fresh, Loop, Nature, Sent, Verdict};
 pub(crate) use print::Got;

@@ -35,12 +35,37 @@ pub(super) struct Load {
     pub(super) capacity: Capacity,
 }
 
-/// The mode, and why. `None`: not before the first connection has shown what the agent speaks.
-pub(super) fn choose(before: Option<Mode>, load: &Load, config: &PlanConfig) -> Option<(Mode, String)> {
-    if let Some(mode) = config.mode {
-        return Some((mode, "as set".to_owned()));
+/// What is chosen, and what it was chosen by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) mode: Mode,
+    names: usize,
+    /// Names that may be long-polled, and over what; `None`: the mode is set.
+    limit: Option<(usize, &'static str)>,
+}
+
+impl Choice {
+    /// Why, for log and pages.
+    pub(super) fn reason(&self) -> String {
+        let names = self.names;
+        match (self.limit, self.mode) {
+            (None, _) => "as set".to_owned(),
+            (Some((most, protocol)), Mode::Block) => {
+                format!("{names} names over {protocol}, {most} may be long-polled")
+            }
+            (Some((most, protocol)), Mode::Sweep) => {
+                format!("{names} names over {protocol}, only {most} may be long-polled")
+            }
+        }
     }
+}
+
+/// `None`: not before the first connection has shown what the agent speaks.
+pub(super) fn choose(before: Option<Mode>, load: &Load, config: &PlanConfig) -> Option<Choice> {
     let names = load.names;
+    if let Some(mode) = config.mode {
+        return Some(Choice { mode, names, limit: None });
+    }
     let room = load.capacity.blocking.saturating_sub(load.watches + load.others);
     let (limit, again, protocol) = match load.capacity.multiplexed {
         None => return None,
@@ -52,11 +77,8 @@ pub(super) fn choose(before: Option<Mode>, load: &Load, config: &PlanConfig) -> 
         }
     };
     let most = if before == Some(Mode::Sweep) { again } else { limit };
-    Some(if names <= most {
-        (Mode::Block, format!("{names} names over {protocol}, {most} may be long-polled"))
-    } else {
-        (Mode::Sweep, format!("{names} names over {protocol}, only {most} may be long-polled"))
-    })
+    let mode = if names <= most { Mode::Block } else { Mode::Sweep };
+    Some(Choice { mode, names, limit: Some((most, protocol)) })
 }
 
 #[cfg(test)]
@@ -65,7 +87,7 @@ mod tests {
 
     fn mode(before: Option<Mode>, names: usize, capacity: Capacity) -> Option<Mode> {
         let load = Load { names, others: 0, watches: 8, capacity };
-        choose(before, &load, &PlanConfig::default()).map(|(mode, _)| mode)
+        choose(before, &load, &PlanConfig::default()).map(|choice| choice.mode)
     }
 
     const HTTP1: Capacity = Capacity { multiplexed: Some(false), blocking: 56, reads: 8 };
@@ -104,13 +126,13 @@ mod tests {
         assert_eq!(mode(None, 10, unknown), None);
         let config = PlanConfig { mode: Some(Mode::Sweep), ..PlanConfig::default() };
         let load = Load { names: 1, others: 0, watches: 8, capacity: unknown };
-        assert_eq!(choose(None, &load, &config).map(|(mode, _)| mode), Some(Mode::Sweep));
+        assert_eq!(choose(None, &load, &config).map(|choice| choice.mode), Some(Mode::Sweep));
     }
 
     #[test]
     fn families_share_the_forty() {
         let load = Load { names: 20, others: 25, watches: 8, capacity: HTTP1 };
-        let chosen = choose(Some(Mode::Block), &load, &PlanConfig::default()).map(|(mode, _)| mode);
+        let chosen = choose(Some(Mode::Block), &load, &PlanConfig::default()).map(|choice| choice.mode);
         assert_eq!(chosen, Some(Mode::Sweep));
     }
 }

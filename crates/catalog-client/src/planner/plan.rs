@@ -59,15 +59,12 @@ impl<E: Send + 'static, A: Asker> Planner<E, A> {
     pub fn new(asker: A, config: PlanConfig) -> (Self, mpsc::Receiver<E>) {
         let agent = Agent::new(asker, config.watch.clone());
         let (events, receiver) = mpsc::channel(config.events.max(1));
-        let (spoken, queue) = (agent.clone(), events.downgrade());
+        let queue = events.downgrade();
         let shared = Registry {
             watches: Locked::default(),
             families: Locked::default(),
             counters: Arc::clone(agent.counters()),
-            agent: Box::new(move || {
-                let (state, since) = spoken.state();
-                (state, since, spoken.error().map(|error| error.to_string()))
-            }),
+            agent: agent.view(),
             queued: Box::new(move || {
                 queue.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity())
             }),

@@ -102,6 +102,7 @@ where
             match verdict {
                 None | Some(Verdict::Refused) => return,
                 Some(Verdict::Same { recovered, facts, .. }) => {
+                    self.relieve();
                     match facts {
                         Some(facts) => self.send(job, Update::Facts(facts)).await,
                         None if recovered => self.send(job, Update::Recovered).await,
@@ -134,6 +135,7 @@ where
                 let (facts, document) = (fresh.facts, document.map(Arc::new));
                 self.agent.counters().changes.add(1);
                 if self.family.schedule.lock().apply(now(), job, fresh) {
+                    self.relieve();
                     self.send(job, Update::Changed { document, facts }).await;
                 }
             }
@@ -165,6 +167,12 @@ where
         }
         if failed.news {
             self.send(job, Update::Failed(error)).await;
+        }
+    }
+
+    fn relieve(&self) {
+        if self.family.schedule.lock().take_relief() {
+            tracing::info!(endpoint = self.family.endpoint, "all names are read again");
         }
     }
 

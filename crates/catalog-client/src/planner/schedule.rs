@@ -63,6 +63,8 @@ pub(super) struct Schedule {
     turn: u8,
     mark: u32,
     failing: usize,
+    /// A failure has been written into the log, and that all is well again has not.
+    said: bool,
     swept: usize,
     counts: ScheduleCounts,
 }
@@ -98,6 +100,7 @@ impl Schedule {
             turn: 0,
             mark: 0,
             failing: 0,
+            said: false,
             swept: 0,
             counts: ScheduleCounts::default(),
         }
@@ -235,12 +238,13 @@ impl Schedule {
     pub(super) fn consider(&mut self, now: Instant, load: &mode::Load) -> Option<(Mode, &str)> {
         let load = mode::Load { names: self.active, ..*load };
         self.room = load.capacity.blocking.saturating_sub(load.watches + load.others);
-        let (mode, reason) = mode::choose(self.mode, &load, &self.config)?;
+        let choice = mode::choose(self.mode, &load, &self.config)?;
+        let mode = choice.mode;
         if self.mode == Some(mode) {
             return None;
         }
         self.mode = Some(mode);
-        self.reason = reason;
+        self.reason = choice.reason();
         self.counts.mode_changes += 1;
         self.place_all(now);
         Some((mode, &self.reason))

@@ -1,7 +1,7 @@
 //! What a plan shows of itself, to any thread.
 
 use super::{Mode, family::Family};
-use crate::watch::{AgentCounters, AgentState, Locked, Row, Shown};
+use crate::watch::{AgentCounters, AgentState, Locked, Row, Shown, View};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// A plan as an admin page and metrics see it. Clones share everything; any thread may ask.
@@ -15,7 +15,7 @@ pub(super) struct Registry {
     pub(super) watches: Locked<BTreeMap<u64, Watched>>,
     pub(super) families: Locked<BTreeMap<u64, Arc<Family>>>,
     pub(super) counters: Arc<AgentCounters>,
-    pub(super) agent: Box<dyn Fn() -> (AgentState, Duration, Option<String>) + Send + Sync>,
+    pub(super) agent: View,
     pub(super) queued: Box<dyn Fn() -> usize + Send + Sync>,
 }
 

@@ -182,6 +182,19 @@ impl<A: Asker> Agent<A> {
         &self.shared.asker
     }
 
+    /// State, age and error for whoever must not keep the agent alive.
+    pub(crate) fn view(&self) -> View {
+        let shared = Arc::downgrade(&self.shared);
+        Box::new(move || match shared.upgrade() {
+            Some(shared) => {
+                let agent = Self { shared };
+                let (state, since) = agent.state();
+                (state, since, agent.error().map(|error| error.to_string()))
+            }
+            None => (AgentState::Down, Duration::ZERO, Some("its watches have ended".to_owned())),
+        })
+    }
+
     pub(crate) fn listen(&self) -> Listener {
         Listener::new(self.shared.reach.subscribe())
     }
@@ -266,6 +279,9 @@ impl<A: Asker> fmt::Debug for Agent<A> {
         f.debug_struct("Agent").field("state", &self.state().0).finish_non_exhaustive()
     }
 }
+
+/// The state of an agent, how long it lasts, and why it cannot be reached.
+pub(crate) type View = Box<dyn Fn() -> (AgentState, Duration, Option<String>) + Send + Sync>;
 
 /// The time by tokio's clock, which tests may stop.
 pub(crate) fn now() -> Instant {

@@ -37,6 +37,8 @@ pub struct Watch<Q: Query, A: Asker = Client> {
     epoch: u64,
     shown: Shown,
     wakes: u64,
+    /// The log says that it fails.
+    said: bool,
 }
 
 impl<Q: Query, A: Asker> Watch<Q, A> {
@@ -57,7 +59,7 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
         let how = if nature.every.is_some() { How::Poll } else { How::Block };
         let shown = Shown::new(query.path(), how);
         let (ear, epoch) = (agent.listen(), agent.epoch());
-        Self { agent: agent.clone(), query, inner: Loop::new(nature), ear, epoch, shown, wakes: 0 }
+        Self { agent: agent.clone(), query, inner: Loop::new(nature), ear, epoch, shown, wakes: 0, said: false }
     }
 
     /// Its row on an admin page.
@@ -138,6 +140,7 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
                     let error = withheld(&self.query);
                     self.show(|live| live.failed(&error, first));
                     if first {
+                        self.said = true;
                         self.agent.counters().denied.add(1);
                         tracing::warn!(%error, "watch is kept as it was");
                     }
@@ -190,6 +193,7 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
         self.show(|live| live.failed(&error, news));
         // When the agent is away one line says so for all.
         if news && alone {
+            self.said = true;
             match error.class() {
                 Class::Unsupported => tracing::info!(%error, "watch is not supported"),
                 _ => tracing::warn!(%error, "watch fails; what is known stays in use"),
@@ -198,9 +202,10 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
         news.then_some(Update::Failed(error))
     }
 
-    fn recovered(&self) {
-        // When the agent was away one line says so for all: those that failed with it come back with it.
-        tracing::debug!(path = self.query.path(), "watch works again");
+    fn recovered(&mut self) {
+        if std::mem::take(&mut self.said) {
+            tracing::info!(path = self.query.path(), "watch works again");
+        }
     }
 
     fn show(&self, what: impl FnOnce(&mut super::Live)) {

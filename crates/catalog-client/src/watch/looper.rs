@@ -48,7 +48,7 @@ pub(crate) struct Loop {
     /// To wait above; 0: ask without.
     index: u64,
     /// The highest index applied, errors or not.
-    high: u64,
+    pub(super) high: u64,
     /// To wait for another content than this.
     content: Option<Box<str>>,
     applied: Option<Print>,
@@ -153,6 +153,8 @@ impl Loop {
     pub(crate) fn failed(&mut self, now: Instant, class: Class, random: f64, config: &WatchConfig) -> bool {
         if class != Class::Busy {
             self.forget();
+            // Servers in trouble may begin another replay: what an answer before said confirms nothing.
+            self.lower = None;
         }
         let before = self.failing;
         let same = before.filter(|before| before.class == class);

@@ -105,6 +105,11 @@ impl Schedule {
         }
     }
 
+    /// Whether no name fails any more, once, where the log said that some did.
+    pub(in crate::planner) fn take_relief(&mut self) -> bool {
+        self.failing == 0 && std::mem::take(&mut self.said)
+    }
+
     fn asked(&mut self, job: &Job) -> Option<&mut Entry> {
         self.entry(job.slot).filter(|entry| !entry.gone && entry.life == job.life)
     }
@@ -114,7 +119,9 @@ impl Schedule {
         entry.live.failed(error, news);
         let first = !std::mem::replace(&mut entry.failing, true);
         self.failing += usize::from(first);
-        Some(Failed { news, line: news && !away && self.failing <= MAX_LINES })
+        let line = news && !away && self.failing <= MAX_LINES;
+        self.said |= line;
+        Some(Failed { news, line })
     }
 
     fn recover(&mut self, job: &Job, recovered: bool) {

@@ -128,10 +128,10 @@ impl Loop {
         if asked > 0 && index == asked {
             self.returned(held, sent.wait, config);
             self.lower = self.lower.filter(|_| !same);
-            return if self.withheld {
-                Verdict::Withheld { first: false }
-            } else {
-                self.good(sent, got, false)
+            return match () {
+                () if self.withheld => Verdict::Withheld { first: false },
+                () if self.refused == Some(got.print) => Verdict::Refused,
+                () => self.good(sent, got, false),
             };
         }
         if index < asked || index < self.high {
