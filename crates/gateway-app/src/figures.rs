@@ -3,19 +3,23 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use gateway_runtime::metrics::{Counter, Gauge, Metrics};
+use catalog_client::registration::State as Registered;
+use catalog_client::watch::AgentState;
+use gateway_runtime::metrics::{Counter, CounterFamily, Gauge, Metrics};
 use gateway_runtime::registry::Registry;
-use gateway_state::{SourceHandle, SourceStatus};
+use gateway_state::SourceStatus;
+use gateway_state::consul::ConsulView;
 use mesh_forward::dns::NamesCounters;
 
 use crate::parts::Parts;
+use crate::run::feed::FeedHandle;
 
 /// Has the metrics ask `parts`, `registry` and `names` before each scrape.
 pub(crate) fn refresh(
     parts: &Arc<Parts>,
     registry: &Arc<Registry>,
     names: &Arc<NamesCounters>,
-    source: &SourceHandle,
+    source: &FeedHandle,
     log_dropped: &Counter,
 ) {
     // The metrics are a part themselves: a strong handle here would keep both for ever.
@@ -25,12 +29,16 @@ pub(crate) fn refresh(
         "gateway_log_dropped",
         "Log lines lost because standard error could not be written in time",
     );
+    let of_consul = source.consul().map(|_| ConsulFigures::new(&parts.metrics));
     parts.metrics.refresh_with(move |metrics| {
         set(&metrics.open_connections, registry.open());
         if let Some(parts) = Weak::upgrade(&from_parts) {
             of_parts(metrics, &parts);
         }
         of_source(metrics, &source.status());
+        if let (Some(consul), Some(figures)) = (source.consul(), &of_consul) {
+            figures.store(&consul.view(0));
+        }
         store(&shown, log_dropped.get());
         copy(&metrics.dns_lookups.with("answered"), &names.answered);
         copy(&metrics.dns_lookups.with("not_found"), &names.not_found);
@@ -68,4 +76,126 @@ fn copy(counter: &Counter, kept: &AtomicU64) {
 
 fn store(counter: &Counter, total: u64) {
     counter.inner().store(total, Ordering::Relaxed);
+}
+
+/// What the conversation with Consul comes to. Only where there is one: a gateway of files has no such
+/// series.
+struct ConsulFigures {
+    up: Gauge,
+    answers: Counter,
+    changes: Counter,
+    failures: CounterFamily,
+    held_back: Counter,
+    outages: Counter,
+    connections: Gauge,
+    streams: Gauge,
+    waiting: Gauge,
+    bytes: Counter,
+    capped: Counter,
+    budget_lowered: Counter,
+    services: Gauge,
+    idle: Gauge,
+    oldest: Gauge,
+    sweep_reads: Counter,
+    fast_rounds: Counter,
+    queued: Gauge,
+    registrations: Counter,
+    registered: Gauge,
+}
+
+impl ConsulFigures {
+    fn new(metrics: &Metrics) -> Self {
+        let counter = |name, help| metrics.register_counter(name, help);
+        let gauge = |name, help| metrics.register_gauge(name, help);
+        Self {
+            up: gauge("gateway_consul_up", "1 while Consul answers, 0 while it cannot be reached"),
+            answers: counter("gateway_consul_answers", "Whole answers of Consul"),
+            changes: counter("gateway_consul_changes", "Answers that changed a document"),
+            failures: metrics.register_counter_family(
+                "gateway_consul_failures",
+                "Reads that brought no usable answer, by cause",
+                "cause",
+            ),
+            held_back: counter(
+                "gateway_consul_held_back",
+                "Answers not believed because their index went back",
+            ),
+            outages: counter("gateway_consul_outages", "Times that Consul could not be reached any more"),
+            connections: gauge("gateway_consul_connections", "Connections to Consul"),
+            streams: gauge("gateway_consul_streams", "Requests to Consul that are under way over HTTP/2"),
+            waiting: gauge("gateway_consul_waiting", "Requests that wait for a connection to Consul"),
+            bytes: counter("gateway_consul_bytes", "Bytes of bodies that Consul has sent"),
+            capped: counter(
+                "gateway_consul_capped",
+                "Requests that waited because of the cap on queries per second",
+            ),
+            budget_lowered: counter(
+                "gateway_consul_budget_lowered",
+                "Times that Consul refused connections and their budget was halved",
+            ),
+            services: gauge("gateway_consul_names", "Names of Consul that are followed"),
+            idle: gauge("gateway_consul_idle_names", "Names without mesh instances among them"),
+            oldest: gauge(
+                "gateway_consul_oldest_answer_seconds",
+                "Age of the oldest answer about a name that is read in turn",
+            ),
+            sweep_reads: counter("gateway_consul_sweep_reads", "Reads of names in turn"),
+            fast_rounds: counter(
+                "gateway_consul_fast_rounds",
+                "Rounds that were brought forward by a change",
+            ),
+            queued: gauge("gateway_consul_queued_answers", "Answers that wait to be taken in"),
+            registrations: counter(
+                "gateway_consul_registrations",
+                "Times that the gateway registered itself",
+            ),
+            registered: gauge(
+                "gateway_consul_registered",
+                "1 while the gateway's own registration is in place",
+            ),
+        }
+    }
+
+    fn store(&self, view: &ConsulView) {
+        let up = view.agent.as_ref().is_some_and(|(state, ..)| *state != AgentState::Down);
+        self.up.set(i64::from(up));
+        if let Some(plan) = &view.plan {
+            let counts = plan.counters();
+            store(&self.answers, counts.answers.get());
+            store(&self.changes, counts.changes.get());
+            store(&self.held_back, counts.backwards.get());
+            store(&self.outages, counts.outages.get());
+            let failures = [
+                ("transport", &counts.transport_errors),
+                ("server", &counts.server_errors),
+                ("busy", &counts.busy),
+                ("denied", &counts.denied),
+                ("unsupported", &counts.unsupported),
+                ("mistake", &counts.mistakes),
+                ("rejected", &counts.rejected),
+            ];
+            for (cause, count) in failures {
+                store(&self.failures.with(cause), count.get());
+            }
+        }
+        let client = &view.client;
+        set(&self.connections, client.open);
+        set(&self.streams, client.streams);
+        set(&self.waiting, client.waiting);
+        store(&self.bytes, client.totals.bytes);
+        store(&self.capped, client.totals.rate_capped);
+        store(&self.budget_lowered, client.totals.budget_lowered);
+        let families = &view.families;
+        set(&self.services, families.iter().map(|family| family.names).sum());
+        set(&self.idle, families.iter().map(|family| family.idle).sum());
+        let oldest = families.iter().filter_map(|family| family.oldest).max().unwrap_or_default();
+        self.oldest.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+        store(&self.sweep_reads, families.iter().map(|family| family.counts.sweep_reads).sum());
+        store(&self.fast_rounds, families.iter().map(|family| family.counts.fast_rounds).sum());
+        set(&self.queued, view.queued_events);
+        if let Some(registration) = &view.registration {
+            store(&self.registrations, registration.counts.registered);
+            self.registered.set(i64::from(registration.state == Registered::Registered));
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod admin_client;
 pub mod catalog;
 pub mod check;
 pub mod cli;
+mod consul;
 pub mod doctor;
 pub mod explain;
 mod figures;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use gateway_runtime::metrics::{Metrics, ServiceMetrics};
-use gateway_state::mesh::{Host, MeshSnapshot, Rule, Target};
+use gateway_state::mesh::{Host, MeshSnapshot, Rule, Target, TargetEndpoint};
 use mesh_endpoints::{Endpoint, EndpointSet, SetPolicy};
 
 /// The cell that workers read and the reconciler writes.
@@ -161,6 +161,11 @@ impl LiveRoute {
         self.figures.get_or_init(|| metrics.service(&self.target.service))
     }
 
+    /// The figures of its service, if it has had a connection.
+    pub(crate) fn used_figures(&self) -> Option<&Arc<ServiceMetrics>> {
+        self.figures.get()
+    }
+
     /// Time for connecting: the resolver's, or the process's.
     #[must_use]
     pub fn connect_timeout(&self, default: Duration) -> Duration {
@@ -168,10 +173,13 @@ impl LiveRoute {
     }
 }
 
-/// The addresses of a target; a name counts once for each of its addresses.
+/// The addresses of a target; a name counts once for each of its addresses. Where only one name is
+/// asked for, it is the first healthy one, or else the last.
 pub(crate) fn endpoints(target: &Target, resolve: impl Fn(&Arc<str>) -> Vec<IpAddr>) -> Vec<Endpoint> {
+    let only = target.only_first_name.then(|| first_name(target)).flatten();
+    let used = target.endpoints.iter().filter(|it| only.is_none_or(|only| std::ptr::eq(*it, only)));
     let mut all = Vec::with_capacity(target.endpoints.len());
-    for endpoint in &target.endpoints {
+    for endpoint in used {
         let mut add = |ip: IpAddr| {
             all.push(Endpoint {
                 address: SocketAddr::new(ip, endpoint.port),
@@ -186,4 +194,10 @@ pub(crate) fn endpoints(target: &Target, resolve: impl Fn(&Arc<str>) -> Vec<IpAd
         }
     }
     all
+}
+
+/// What Consul calls "logical DNS" (mesh-gateway 3.3).
+fn first_name(target: &Target) -> Option<&TargetEndpoint> {
+    let mut names = target.endpoints.iter().filter(|endpoint| matches!(endpoint.host, Host::Name(_)));
+    names.clone().find(|endpoint| endpoint.healthy).or_else(|| names.next_back())
 }

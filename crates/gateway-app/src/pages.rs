@@ -5,12 +5,14 @@
 //! `?limit=` asks for more, up to [`MOST_ROWS`].
 
 pub use connections::{ConnRow, connections};
+pub use consul::consul;
 pub use endpoints::endpoints;
 pub use mesh::MeshPages;
 pub use query::Query;
 pub use snapshot::snapshot;
 
 mod connections;
+mod consul;
 mod endpoints;
 mod mesh;
 mod query;

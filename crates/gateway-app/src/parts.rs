@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use gateway_runtime::budget::Budget;
-use gateway_runtime::listener::{Bound, Pause};
+use gateway_runtime::listener::Pause;
 use gateway_runtime::metrics::{Metrics, ServiceMetrics};
 use gateway_runtime::record::ConnRecord;
 use gateway_runtime::registry::RecordSink;
@@ -31,14 +32,21 @@ pub struct Parts {
     pub hello_timeout: Duration,
     /// Memory of all hellos that wait for something.
     pub hello_memory: HelloMemory,
-    /// Time for connecting where the documents name none.
+    /// How endpoints are dialled where their own documents do not say.
+    pub dialling: ArcSwap<Dialling>,
+    /// Keeps a repeated line from filling the log.
+    pub lines: LineLimiter,
+}
+
+/// What holds for dialling any endpoint: of the settings, or of the gateway's own registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dialling {
+    /// Time for connecting.
     pub connect_timeout: Duration,
     /// Keepalive towards gateways of other datacenters and partitions.
     pub remote_keepalive: Option<Keepalive>,
     /// Where this gateway itself is.
     pub own: Arc<OwnAddresses>,
-    /// Keeps a repeated line from filling the log.
-    pub lines: LineLimiter,
 }
 
 /// The memory of hellos, in two parts: strangers fill the one, and only what a route was found for
@@ -70,10 +78,11 @@ impl Parts {
     /// How the endpoints of a route are dialled.
     #[must_use]
     pub fn dial_plan(&self, route: &LiveRoute) -> DialPlan {
+        let dialling = self.dialling.load();
         DialPlan {
-            budget: route.connect_timeout(self.connect_timeout),
-            keepalive: self.remote_keepalive.filter(|_| route.target().remote),
-            own: Arc::clone(&self.own),
+            budget: route.connect_timeout(dialling.connect_timeout),
+            keepalive: dialling.remote_keepalive.filter(|_| route.target().remote),
+            own: Arc::clone(&dialling.own),
         }
     }
 
@@ -152,11 +161,4 @@ impl RecordSink for Recorder {
         service.unwrap_or(&self.nowhere).finished(record);
         self.access_log.write(record);
     }
-}
-
-/// The addresses at which dialling would reach this gateway itself: where it listens, and where it
-/// is advertised if that is an address and not a name.
-pub(crate) fn own_addresses(bound: &[Bound], advertised: Option<&str>) -> OwnAddresses {
-    let advertised = advertised.and_then(|text| text.parse().ok());
-    OwnAddresses { addresses: bound.iter().map(Bound::local_addr).chain(advertised).collect() }
 }

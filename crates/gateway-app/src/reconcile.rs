@@ -74,8 +74,10 @@ impl Reconciler {
     }
 
     fn build(&mut self, snapshot: Arc<MeshSnapshot>, before: &[Arc<LiveRoute>]) -> LiveMesh {
-        self.follow_names(&snapshot);
         let targets = snapshot.table.targets();
+        if !same_names(targets, before) {
+            self.follow_names(&snapshot);
+        }
         // Most of the table stands where it stood; only if not, it is searched by id.
         let mut by_id = None;
         let mut known = |index: usize, target: &Arc<Target>| {
@@ -149,6 +151,15 @@ impl Reconciler {
             self.watched.get(name).map(|watched| watched.name.current().to_vec()).unwrap_or_default()
         })
     }
+}
+
+/// Whether what differs between the two has nothing to do with names: then nothing has to be looked
+/// for in a table of thousands of endpoints, of which most changes touch a few.
+fn same_names(targets: &[Arc<Target>], before: &[Arc<LiveRoute>]) -> bool {
+    targets.len() == before.len()
+        && targets.iter().zip(before).all(|(target, route)| {
+            Arc::ptr_eq(target, route.target()) || !(uses_names(target) || uses_names(route.target()))
+        })
 }
 
 fn uses_names(target: &Target) -> bool {

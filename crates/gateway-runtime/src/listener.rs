@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -89,10 +90,11 @@ impl PauseCause {
 }
 
 /// How a listener accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct AcceptConfig {
-    /// Open connections of the process above which accepting pauses.
-    pub max_connections: usize,
+    /// Open connections of the process above which accepting pauses. Shared, and read at each accept:
+    /// whoever made it may move it while listeners serve.
+    pub max_connections: Arc<AtomicUsize>,
     /// First pause; it doubles up to 16 times this.
     pub backoff: Duration,
 }
@@ -163,7 +165,7 @@ impl Bound {
         registry: &Arc<Registry>,
         handler: &Arc<H>,
         drain: &DrainWatch,
-        config: AcceptConfig,
+        config: &AcceptConfig,
     ) -> Result<Vec<JoinHandle<()>>, BindError> {
         let Self { name, address, first } = self;
         let sockets = listen_all(address, first, workers.count()).map_err(|errno| BindError {
@@ -177,7 +179,7 @@ impl Bound {
                 name: Arc::clone(&name),
                 registry: Arc::clone(registry),
                 handler: Arc::clone(handler),
-                config,
+                config: config.clone(),
                 pause: None,
             };
             workers.spawn_on(worker, acceptor.run(socket, drain.clone()))
@@ -287,7 +289,7 @@ impl<H: Handler> Acceptor<H> {
 
     fn batch(&mut self, listener: &TcpStream) -> Batch {
         for _ in 0..BATCH {
-            if self.registry.open() >= self.config.max_connections {
+            if self.registry.open() >= self.config.max_connections.load(Ordering::Relaxed) {
                 // Being full is no news until somebody is kept waiting.
                 return if somebody_waits(listener) {
                     Batch::Pause(PauseCause::Connections, None)

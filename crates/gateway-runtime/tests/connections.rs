@@ -120,8 +120,9 @@ fn server(max_connections: usize) -> Server {
     let (drain, watch) = Drain::new();
     let bound = Bound::bind("default", SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = bound.local_addr();
-    let config = AcceptConfig { max_connections, backoff: Duration::from_millis(1) };
-    bound.serve(&workers, &registry, &handler, &watch, config).unwrap();
+    let config =
+        AcceptConfig { max_connections: Arc::new(max_connections.into()), backoff: Duration::from_millis(1) };
+    bound.serve(&workers, &registry, &handler, &watch, &config).unwrap();
     Server { workers, registry, records, handler, drain, address }
 }
 
@@ -159,9 +160,10 @@ fn of_two_that_bind_at_once_only_one_listens() {
     let (one, two) = (server(10), server(10));
     let first = Bound::bind("first", SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let second = Bound::bind("second", first.local_addr());
-    let config = AcceptConfig { max_connections: 10, backoff: LONG };
-    let serve =
-        |bound: Bound, s: &Server| bound.serve(&s.workers, &s.registry, &s.handler, &s.drain.watch(), config);
+    let config = AcceptConfig { max_connections: Arc::new(10.into()), backoff: LONG };
+    let serve = |bound: Bound, s: &Server| {
+        bound.serve(&s.workers, &s.registry, &s.handler, &s.drain.watch(), &config)
+    };
     serve(first, &one).unwrap();
     let refused = second.and_then(|second| serve(second, &two)).unwrap_err().to_string();
     assert!(refused.contains("another process has this port"), "{refused}");

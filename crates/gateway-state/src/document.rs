@@ -18,6 +18,7 @@ mod route;
 mod toml;
 
 use crate::problem::Problem;
+pub(crate) use address::host;
 use cx::{Cx, Found};
 pub(crate) use entry::{Body, Entry, Link, Resolver, Subset};
 pub(crate) use gateway::{Leaf, Peer, Server};
@@ -146,6 +147,16 @@ pub(crate) struct Parsed {
 
 /// Reads the text of a file. `file` is its path for problems; paths in it are relative to its folder.
 pub(crate) fn parse(file: &Path, format: Format, bytes: &[u8]) -> Parsed {
+    read(file, format, bytes, None)
+}
+
+/// Reads a list of config entries as a Consul of any version answers it: only entries of these kinds
+/// count, and keys that are not known are ignored. `name` stands for the file in problems.
+pub(crate) fn parse_answer(name: &Path, bytes: &[u8], kinds: &[&str]) -> Parsed {
+    read(name, Format::Json, bytes, Some(kinds))
+}
+
+fn read(file: &Path, format: Format, bytes: &[u8], kinds: Option<&[&str]>) -> Parsed {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
         Err(error) => {
@@ -162,7 +173,8 @@ pub(crate) fn parse(file: &Path, format: Format, bytes: &[u8]) -> Parsed {
         }
     };
     let mut decoder = Decoder {
-        cx: Cx::new(text),
+        cx: if kinds.is_some() { Cx::of_answer(text) } else { Cx::new(text) },
+        kinds,
         folder: file.parent().unwrap_or(Path::new("")),
         documents: Documents::default(),
         broken: Vec::new(),
@@ -178,6 +190,8 @@ pub(crate) fn parse(file: &Path, format: Format, bytes: &[u8]) -> Parsed {
 
 struct Decoder<'t> {
     cx: Cx<'t>,
+    /// Kinds of entries that count; `None` = all.
+    kinds: Option<&'t [&'t str]>,
     folder: &'t Path,
     documents: Documents,
     broken: Vec<Broken>,
@@ -191,6 +205,9 @@ impl Decoder<'_> {
     fn piece(&mut self, piece: Piece<'_>) {
         match piece {
             Piece::Entry(node) => self.document("", None, node),
+            Piece::ListedEntry(node) if !self.counts(&node) => {
+                self.count("Entry");
+            }
             Piece::ListedEntry(node) => {
                 let index = self.count("Entry");
                 self.document("", Some(index), node);
@@ -220,6 +237,11 @@ impl Decoder<'_> {
                 None => self.unknown_key(&key),
             },
         }
+    }
+
+    fn counts(&self, entry: &Node<'_>) -> bool {
+        let Some(kinds) = self.kinds else { return true };
+        entry::kind_of(entry).is_some_and(|kind| kinds.contains(&kind))
     }
 
     fn count(&mut self, table: &str) -> u32 {

@@ -14,6 +14,7 @@
 //! * [`FileSource`]: the files, watched; the only part that touches the system.
 
 mod catalog;
+pub mod consul;
 mod document;
 pub use catalog_client::filter;
 pub mod mesh;

@@ -1,15 +1,18 @@
 //! What a mesh gateway knows: the names it routes and the endpoints behind each.
 
+mod assemble;
+pub(crate) mod changes;
 mod compile;
 mod row;
 mod table;
 mod target;
 
 use crate::problem::Problem;
+pub(crate) use assemble::MeshAssembler;
 pub(crate) use compile::{Compiled, Options, compile};
 pub use mesh_endpoints::SetPolicy;
-pub(crate) use row::check_filter;
-use std::{path::PathBuf, sync::Arc};
+pub(crate) use row::{check_filter, check_filter_of_answers};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 pub use table::{Matched, MeshTable, NEAR_NAMES};
 pub use target::{Host, Target, TargetEndpoint};
 
@@ -106,6 +109,32 @@ pub struct FileStatus {
     pub problems: usize,
 }
 
+/// What the registration of this gateway in Consul asks of it. All `None` where it runs from files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OwnOptions {
+    /// Where to listen, by name; `None` = where the settings say.
+    pub listeners: Option<Vec<(Arc<str>, SocketAddr)>>,
+    /// Addresses by which others know it: dialling one of them would be a loop.
+    pub advertised: Vec<SocketAddr>,
+    /// `connect_timeout_ms`: time for connecting where no resolver says otherwise.
+    pub connect_timeout: Option<Duration>,
+    /// Keepalive towards gateways of other datacenters.
+    pub remote_keepalive: Option<RemoteKeepalive>,
+    /// `max_inbound_connections`.
+    pub max_connections: Option<u32>,
+}
+
+/// `envoy_gateway_remote_tcp_*`: silence until the first probe, time between probes, probes without an
+/// answer until the connection is dead. `None` = the system's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named like Consul's keys, explained above")]
+pub struct RemoteKeepalive {
+    pub time: Option<Duration>,
+    pub interval: Option<Duration>,
+    pub probes: Option<u32>,
+}
+
 /// Everything a mesh gateway knows at one moment; immutable, shared by all workers.
 #[derive(Clone, Debug)]
 pub struct MeshSnapshot {
@@ -119,8 +148,26 @@ pub struct MeshSnapshot {
     pub rejected: Vec<Rejected>,
     /// What is in use but doubtful.
     pub warnings: Vec<Problem>,
-    /// The files the catalog was read from.
+    /// The files the catalog was read from; none where it comes from Consul.
     pub files: Vec<FileStatus>,
+    /// What the gateway's own registration says.
+    pub own: OwnOptions,
     /// Targets compiled anew for this generation; the others are shared with the one before.
     pub compiled: u64,
+}
+
+impl MeshSnapshot {
+    /// What is known before anything was read: generation 0, no name.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            generation: 0,
+            mesh: MeshIdentity::nobody(),
+            table: MeshTable::default(),
+            rejected: Vec::new(),
+            warnings: Vec::new(),
+            files: Vec::new(),
+            own: OwnOptions::default(),
+            compiled: 0,
+        }
+    }
 }

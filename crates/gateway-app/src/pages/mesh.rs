@@ -9,8 +9,9 @@ use gateway_state::Reader;
 use gateway_state::mesh::MeshSnapshot;
 use serde_json::Value;
 
-use super::{ConnRow, MOST_ROWS, Query, connections, endpoints, snapshot};
+use super::{ConnRow, MOST_ROWS, Query, connections, consul, endpoints, snapshot};
 use crate::parts::Parts;
+use crate::run::feed::FeedHandle;
 use crate::settings::Settings;
 
 /// Answers for the admin endpoint.
@@ -19,24 +20,35 @@ pub struct MeshPages {
     parts: Arc<Parts>,
     registry: Arc<Registry>,
     snapshots: Reader<MeshSnapshot>,
+    feed: FeedHandle,
 }
 
 impl MeshPages {
     /// Pages of this process. `snapshots` may be ahead of what is in use by a moment; it knows what
     /// was rejected.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         settings: &Settings,
         parts: &Arc<Parts>,
         registry: &Arc<Registry>,
         snapshots: Reader<MeshSnapshot>,
+        feed: &FeedHandle,
     ) -> Self {
         Self {
             settings: settings.clone(),
             parts: Arc::clone(parts),
             registry: Arc::clone(registry),
             snapshots,
+            feed: feed.clone(),
         }
+    }
+
+    fn snapshot(&self, query: &Query) -> Value {
+        let mut page = snapshot(&self.snapshots.current(), &self.settings, query);
+        if let Some(handle) = self.feed.consul() {
+            page["consul"] = consul(&handle.view(query.limit), MOST_ROWS, Instant::now());
+        }
+        page
     }
 
     fn connections(&self, query: &Query) -> Value {
@@ -51,7 +63,7 @@ impl Pages for MeshPages {
     fn page(&self, path: &str, query: Option<&str>) -> Option<Page> {
         let query = Query::parse(query);
         let value = match path {
-            "/snapshot" => snapshot(&self.snapshots.current(), &self.settings, &query),
+            "/snapshot" => self.snapshot(&query),
             "/endpoints" => endpoints(&self.parts.live.load(), Instant::now(), &query),
             "/connections" => self.connections(&query),
             _ => return None,
@@ -63,7 +75,7 @@ impl Pages for MeshPages {
         &[
             (
                 "/snapshot",
-                "what the gateway knows: names, files, what was rejected, settings with their origin",
+                "what the gateway knows: names, files or Consul with each watch, what was rejected, settings with their origin",
             ),
             (
                 "/endpoints",

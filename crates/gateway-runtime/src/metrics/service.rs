@@ -61,6 +61,28 @@ impl ServiceMetrics {
         }
     }
 
+    /// Connections that have ended, for whatever reason.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        let count = |series: &Arc<Series>| series.reasons.iter().map(|count| count.load(Relaxed)).sum();
+        self.series.get().map_or(0, count)
+    }
+
+    /// Connections that have ended for one of these reasons.
+    #[must_use]
+    pub fn ended_by(&self, reasons: &[Reason]) -> u64 {
+        let count = |series: &Arc<Series>| {
+            reasons.iter().map(|reason| series.reasons[reason.index()].load(Relaxed)).sum()
+        };
+        self.series.get().map_or(0, count)
+    }
+
+    /// Connections that are joined to an endpoint now.
+    #[must_use]
+    pub fn open(&self) -> i64 {
+        self.series.get().map_or(0, |series| series.open.load(Relaxed))
+    }
+
     /// An endpoint of this service was taken out after failures.
     pub fn ejected(&self) {
         self.series().ejections.fetch_add(1, Relaxed);

@@ -20,6 +20,8 @@ pub(crate) struct Cx<'t> {
     pub(crate) warnings: Vec<Found>,
     /// Problems that were not kept.
     pub(crate) more: usize,
+    /// Keys that nobody knows are somebody else's: in answers of a newer Consul, not in our own files.
+    pub(crate) lenient: bool,
 }
 
 /// A problem of a file that is still to be named.
@@ -47,7 +49,13 @@ impl<'t> Cx<'t> {
             problems: Vec::new(),
             warnings: Vec::new(),
             more: 0,
+            lenient: false,
         }
+    }
+
+    /// For an answer of Consul, which may be newer than we are.
+    pub(crate) fn of_answer(text: &'t str) -> Self {
+        Self { lenient: true, ..Self::new(text) }
     }
 
     /// The line of an offset, from 1.

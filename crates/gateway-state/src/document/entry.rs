@@ -108,6 +108,16 @@ pub(super) fn decode(node: Node<'_>, place: Place, cx: &mut Cx<'_>) -> Result<En
     Ok(Entry { kind: head.kind, name, namespace: head.namespace, partition: head.partition, body, place })
 }
 
+/// The kind that an entry says it is of, known or not.
+pub(super) fn kind_of<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    let Value::Table(pairs) = &node.value else { return None };
+    let (_, kind) = pairs.iter().find(|(name, _)| super::same_key("Kind", &name.name))?;
+    match &kind.value {
+        Value::Text(kind) => Some(kind),
+        _ => None,
+    }
+}
+
 /// What all kinds have.
 struct Head {
     kind: &'static str,

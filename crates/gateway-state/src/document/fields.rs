@@ -64,6 +64,9 @@ impl<'a> Fields<'a> {
             let Some(name) =
                 all().find(|name| *name == key.name).or_else(|| all().find(|name| same_key(name, &key.name)))
             else {
+                if cx.lenient {
+                    continue;
+                }
                 let hint = nearest(&key.name, all());
                 meant.extend(hint);
                 cx.problem_with_hint(key.at, &key.name, "unknown key", hint.map(str::to_owned));

@@ -5,6 +5,7 @@
 //! same name in the older table; only a difference costs an allocation and counts as compiled. So
 //! there is no list of what depends on what that could be wrong.
 
+pub(super) mod answers;
 mod gateways;
 mod routes;
 mod services;
@@ -13,7 +14,8 @@ use super::{MeshIdentity, MeshTable, Rule, SetPolicy, Target, TargetEndpoint};
 use crate::{
     catalog::{Merged, problem_at},
     document::{Body, Instance, Status},
-    mesh::Rejected,
+    filter::Filter,
+    mesh::{Rejected, row::Row},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -42,16 +44,8 @@ pub(crate) fn compile(
     options: &Options,
     before: &MeshTable,
 ) -> Compiled {
-    let mut compiler = Compiler {
-        own,
-        before,
-        policy: policy(merged, own, options),
-        endpoints: Vec::new(),
-        targets: Vec::with_capacity(before.targets().len()),
-        next: 0,
-        compiled: 0,
-        rejected: Vec::new(),
-    };
+    let mut compiler = Compiler::new(own, before, policy(merged, own, options));
+    compiler.targets.reserve(before.targets().len());
     services::compile(merged, &mut compiler);
     gateways::compile(merged, &mut compiler);
     routes::compile(merged, &mut compiler);
@@ -80,8 +74,12 @@ struct Compiler<'a> {
     own: &'a MeshIdentity,
     before: &'a MeshTable,
     policy: SetPolicy,
+    /// Of the names of a gateway only the first is used, where its registration asks for that.
+    only_first_name: bool,
     /// The endpoints of the target at hand.
     endpoints: Vec<TargetEndpoint>,
+    /// Members without an address that can be dialled, and why.
+    unusable: Vec<String>,
     targets: Vec<Arc<Target>>,
     /// Where the next target stood in the older table, if nothing came or went before it.
     next: usize,
@@ -96,6 +94,7 @@ struct Layout<'a> {
     rule: Rule,
     connect_timeout: Option<Duration>,
     policy: &'a SetPolicy,
+    only_first_name: bool,
 }
 
 /// A word for metrics, kept as it is or put together.
@@ -115,27 +114,27 @@ impl PartialEq<str> for Label<'_> {
 }
 
 impl<'a> Compiler<'a> {
-    /// Adds the endpoint of an instance.
-    fn endpoint(&mut self, instance: &Instance, wan: bool, only_passing: bool) {
-        let (host, port) = if wan { instance.wan() } else { (&instance.host, instance.port) };
-        let weight = match instance.status {
-            Status::Warning => instance.weights.warning,
-            Status::Passing | Status::Critical => instance.weights.passing,
-        };
-        let up = match instance.status {
-            Status::Passing => true,
-            Status::Warning => !only_passing,
-            Status::Critical => false,
-        };
-        let label = instance.id.as_ref().unwrap_or(&instance.service).clone();
-        let endpoint = TargetEndpoint {
-            host: host.clone(),
-            port,
-            weight: weight.clamp(1, mesh_endpoints::MAX_WEIGHT),
-            healthy: up && weight > 0,
-            label,
-        };
-        self.endpoints.push(endpoint);
+    fn new(own: &'a MeshIdentity, before: &'a MeshTable, policy: SetPolicy) -> Self {
+        Self {
+            own,
+            before,
+            policy,
+            only_first_name: false,
+            endpoints: Vec::new(),
+            unusable: Vec::new(),
+            targets: Vec::new(),
+            next: 0,
+            compiled: 0,
+            rejected: Vec::new(),
+        }
+    }
+
+    /// Adds the endpoint of a member.
+    fn endpoint(&mut self, member: &impl Member, wan: bool, only_passing: bool) {
+        match member.endpoint(wan, only_passing) {
+            Ok(endpoint) => self.endpoints.push(endpoint),
+            Err(problem) => self.unusable.push(problem),
+        }
     }
 
     /// Whether the older table has a target of this id.
@@ -180,7 +179,7 @@ impl<'a> Compiler<'a> {
                     connect_timeout: layout.connect_timeout,
                     policy: layout.policy.clone(),
                     remote: layout.rule.is_remote(),
-                    only_first_name: false,
+                    only_first_name: layout.only_first_name,
                 })
             }
         };
@@ -191,22 +190,51 @@ impl<'a> Compiler<'a> {
 
 impl Layout<'_> {
     fn describes(&self, target: &Target, endpoints: &[TargetEndpoint]) -> bool {
-        let Target {
-            id,
-            service,
-            rule,
-            endpoints: old,
-            connect_timeout,
-            policy,
-            remote: _,
-            only_first_name: _,
-        } = target;
+        let Target { id, service, rule, endpoints: old, connect_timeout, policy, remote: _, only_first_name } =
+            target;
         **id == *self.id
             && self.service == **service
             && *rule == self.rule
             && *connect_timeout == self.connect_timeout
             && policy == self.policy
+            && *only_first_name == self.only_first_name
             && old == endpoints
+    }
+}
+
+/// Something that stands behind a name: a row of a file, or of an answer of Consul.
+pub(super) trait Member {
+    /// Where it is and how good: `wan` by the address that it has for other datacenters, `only_passing`
+    /// if a warning makes it unhealthy. `Err` with what is wrong with its address.
+    fn endpoint(&self, wan: bool, only_passing: bool) -> Result<TargetEndpoint, String>;
+
+    /// Whether a subset with this filter takes it in. What the filter cannot answer it does not.
+    fn matches(&self, filter: &Filter, own: &MeshIdentity) -> bool;
+}
+
+impl Member for Instance {
+    fn endpoint(&self, wan: bool, only_passing: bool) -> Result<TargetEndpoint, String> {
+        let (host, port) = if wan { self.wan() } else { (&self.host, self.port) };
+        let weight = match self.status {
+            Status::Warning => self.weights.warning,
+            Status::Passing | Status::Critical => self.weights.passing,
+        };
+        let up = match self.status {
+            Status::Passing => true,
+            Status::Warning => !only_passing,
+            Status::Critical => false,
+        };
+        Ok(TargetEndpoint {
+            host: host.clone(),
+            port,
+            weight: weight.clamp(1, mesh_endpoints::MAX_WEIGHT),
+            healthy: up && weight > 0,
+            label: self.id.as_ref().unwrap_or(&self.service).clone(),
+        })
+    }
+
+    fn matches(&self, filter: &Filter, own: &MeshIdentity) -> bool {
+        filter.matches(&Row::new(self, Some(own))).unwrap_or(false)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     document::{Instance, Kind, More},
     filter::{Filter, MatchError, Selected, Selector, Texts, Value},
 };
+use catalog_client::health::HealthEntry;
 use std::sync::LazyLock;
 
 /// One instance with what it leaves to the mesh, and its address written out.
@@ -19,6 +20,12 @@ pub(super) struct Row<'a> {
 pub(crate) fn check_filter(filter: &Filter) -> Result<(), MatchError> {
     static ANY: LazyLock<Instance> = LazyLock::new(Instance::any);
     filter.check(&Row::new(&ANY, None))
+}
+
+/// As [`check_filter`], for rows of Consul's answers.
+pub(crate) fn check_filter_of_answers(filter: &Filter) -> Result<(), MatchError> {
+    static ANY: LazyLock<HealthEntry> = LazyLock::new(HealthEntry::default);
+    filter.check(&*ANY)
 }
 
 impl<'a> Row<'a> {

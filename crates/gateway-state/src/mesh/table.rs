@@ -112,6 +112,13 @@ impl MeshTable {
         None
     }
 
+    /// Whether both have the same names, whatever is behind them. Quick; may say no of equal tables that
+    /// have nothing to do with each other.
+    #[must_use]
+    pub fn has_names_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner.names, &other.inner.names)
+    }
+
     /// Whether both have the same targets, allocation by allocation.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let (a, b) = (self.targets(), other.targets());

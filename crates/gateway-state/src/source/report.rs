@@ -1,9 +1,11 @@
 //! Says what changed: each thing once, in one line, and in figures.
 
 use super::SourceStatus;
-use crate::mesh::MeshSnapshot;
+use crate::mesh::{
+    MeshSnapshot,
+    changes::{gone, new_ones},
+};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::{collections::HashSet, hash::Hash, sync::Arc};
 
 /// Lines of one kind for one change.
 const MAX_LINES: usize = 50;
@@ -87,15 +89,4 @@ pub(super) fn change(before: &MeshSnapshot, after: &MeshSnapshot, files_read: us
         tracing::warn!(problem = %warning, "catalog warning");
     }
     new.is_empty()
-}
-
-/// Names of the one that the other does not have.
-fn gone<'a>(one: &'a MeshSnapshot, other: &MeshSnapshot) -> Vec<&'a Arc<str>> {
-    let known = |id: &Arc<str>| other.table.position(id).is_some();
-    one.table.targets().iter().map(|target| &target.id).filter(|id| !known(id)).collect()
-}
-
-fn new_ones<'a, T: Eq + Hash>(these: &'a [T], those: &'a [T]) -> Vec<&'a T> {
-    let those: HashSet<&T> = those.iter().collect();
-    these.iter().filter(|one| !those.contains(one)).collect()
 }

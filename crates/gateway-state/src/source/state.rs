@@ -11,7 +11,7 @@ use super::{
 use crate::{
     catalog::{Before, CatalogFile, Files, Merged, keep_last_good, merge},
     document::{self, Format, MeshDoc},
-    mesh::{self, FileStatus, MeshIdentity, MeshSnapshot, MeshTable, Rejected},
+    mesh::{self, FileStatus, MeshIdentity, MeshSnapshot, MeshTable, OwnOptions, Rejected},
     problem::{Problem, Problems},
 };
 use std::{
@@ -97,6 +97,7 @@ impl State {
             rejected,
             warnings,
             files: statuses(&files),
+            own: OwnOptions::default(),
             compiled: compiled.compiled,
         });
         Ok(Self {
@@ -278,6 +279,7 @@ impl State {
             rejected,
             warnings,
             files,
+            own: OwnOptions::default(),
             compiled: compiled.compiled,
         });
         let ok = report::change(old, &snapshot, files_read);

@@ -8,7 +8,10 @@ use super::super::{
     fields::{Fields, Located, nearest},
     node::Node,
 };
-use crate::{filter::Filter, mesh::check_filter};
+use crate::{
+    filter::Filter,
+    mesh::{check_filter, check_filter_of_answers},
+};
 use mesh_endpoints::Balancer;
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -91,7 +94,7 @@ fn subsets(fields: &mut Fields<'_>, cx: &mut Cx<'_>) -> Vec<Subset> {
         let Some(mut fields) = Fields::open(node, &["Filter", "OnlyPassing"], cx) else { return };
         let only_passing = fields.flag("OnlyPassing", cx).unwrap_or(false);
         let text = fields.text("Filter", cx).unwrap_or(Located { at: fields.at, value: Cow::Borrowed("") });
-        match read_filter(&text.value) {
+        match read_filter(&text.value, cx.lenient) {
             Ok(filter) => subsets.push(Subset { name: cx.shared(&name.value), filter, only_passing }),
             Err(message) => cx.problem(text.at, "Filter", message),
         }
@@ -99,10 +102,12 @@ fn subsets(fields: &mut Fields<'_>, cx: &mut Cx<'_>) -> Vec<Subset> {
     subsets
 }
 
-fn read_filter(text: &str) -> Result<Filter, String> {
+/// `answers`: it will be asked about rows of Consul's answers, which have more than those of files.
+fn read_filter(text: &str, answers: bool) -> Result<Filter, String> {
     let filter = Filter::parse(text).map_err(|error| error.to_string())?;
     // Consul finds these only when it asks its catalog; then nobody watches.
-    check_filter(&filter).map_err(|error| error.to_string())?;
+    let check = if answers { check_filter_of_answers } else { check_filter };
+    check(&filter).map_err(|error| error.to_string())?;
     Ok(filter)
 }
 

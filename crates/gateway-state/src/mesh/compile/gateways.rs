@@ -1,7 +1,7 @@
 //! Other datacenters and partitions: every name there leads to the mesh gateways there, by the
 //! address that they have for the outside.
 
-use super::{Compiler, Label, Layout, Rejected, problem_at};
+use super::{Compiler, Label, Layout, Member, Rejected, problem_at};
 use crate::{
     catalog::{In, Merged},
     document::{Document, Instance, Kind},
@@ -30,20 +30,27 @@ pub(super) fn compile(merged: &Merged<'_>, compiler: &mut Compiler<'_>) {
         }
     }
     for ((datacenter, partition), gateways) in &places {
-        if let Err(error) = place(datacenter, partition, gateways, compiler)
+        let members: Vec<&Instance> = gateways.iter().map(|it| it.document).collect();
+        if let Err(error) = place(datacenter, partition, &members, compiler)
             && let Some(it) = gateways.first()
         {
-            let message = format!("the names of this datacenter would be no host names: {error}");
+            let message = no_host_names(&error);
             let problem = problem_at(it.file, it.document, "Datacenter", message);
             compiler.rejected.push(Rejected { document: it.document.name(), kept: false, problem });
         }
     }
 }
 
-fn place(
+/// What to say of a datacenter that cannot be in the table.
+pub(super) fn no_host_names(error: &NameError) -> String {
+    format!("the names of this datacenter would be no host names: {error}")
+}
+
+/// One datacenter or partition: all names there.
+pub(super) fn place<M: Member>(
     datacenter: &str,
     partition: &str,
-    gateways: &[In<'_, Instance>],
+    gateways: &[&M],
     compiler: &mut Compiler<'_>,
 ) -> Result<(), NameError> {
     let suffix = MeshSni::Gateways {
@@ -55,7 +62,7 @@ fn place(
     mesh_id::is_valid_sni_host(&suffix)?;
     let id = format!("*.{suffix}");
     for gateway in gateways {
-        compiler.endpoint(gateway.document, true, false);
+        compiler.endpoint(*gateway, true, false);
     }
     let (rule, word, of) = match (datacenter == &*compiler.own.datacenter, partition) {
         (true, partition) => (Rule::RemotePartition, "partition:", partition.to_owned()),
@@ -64,6 +71,8 @@ fn place(
     };
     let policy = compiler.policy.clone();
     let service = Label::Joined(word, &of);
-    compiler.finish(None, &Layout { id: &id, service, rule, connect_timeout: None, policy: &policy });
+    let only_first_name = compiler.only_first_name;
+    let layout = Layout { id: &id, service, rule, connect_timeout: None, policy: &policy, only_first_name };
+    compiler.finish(None, &layout);
     Ok(())
 }

@@ -24,7 +24,14 @@ pub(super) fn compile(merged: &Merged<'_>, compiler: &mut Compiler<'_>) {
         endpoints(route, &mut compiler.endpoints);
         let service = Label::Joined("route:", &route.sni);
         let rule = Rule::StaticRoute;
-        let layout = Layout { id: &route.sni, service, rule, connect_timeout: None, policy: &policy };
+        let layout = Layout {
+            id: &route.sni,
+            service,
+            rule,
+            connect_timeout: None,
+            policy: &policy,
+            only_first_name: false,
+        };
         compiler.finish(Some(&route.sni), &layout);
     }
 }

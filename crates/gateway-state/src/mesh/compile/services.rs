@@ -6,15 +6,14 @@
 
 mod claims;
 
-use super::{Compiler, Label, Layout, Rejected, is, problem_at};
+use super::{Compiler, Label, Layout, Member, Rejected, is, problem_at};
 use crate::{
     catalog::Merged,
-    document::{Body, Document, Entry, Instance, Resolver, Subset},
-    mesh::{MeshIdentity, Rule, row::Row},
+    document::{Body, Document, Entry, Resolver, Subset},
+    mesh::{MeshIdentity, Rule},
 };
-use claims::Claim;
 use mesh_id::{Datacenter, MeshSni, NameError, Namespace, Partition, ServiceName, SubsetName, TrustDomain};
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 pub(super) fn compile(merged: &Merged<'_>, compiler: &mut Compiler<'_>) {
     let claims = claims::of(merged, compiler.own);
@@ -29,8 +28,9 @@ pub(super) fn compile(merged: &Merged<'_>, compiler: &mut Compiler<'_>) {
             let key = (first.namespace.to_ascii_lowercase(), first.service.to_ascii_lowercase());
             resolvers.get(&key).copied()
         };
-        if let Err(error) = service(group, first, resolver, here.as_deref(), &mut id, compiler) {
-            let message = format!("the name of this service in the mesh would be no host name: {error}");
+        let named = Named { service: first.service, namespace: first.namespace };
+        if let Err(error) = service(group, named, resolver, here.as_deref(), &mut id, compiler) {
+            let message = no_host_name(&error);
             let it = first.instance;
             let problem = problem_at(it.file, it.document, "Service", message);
             compiler.rejected.push(Rejected { document: it.document.name(), kept: false, problem });
@@ -52,10 +52,22 @@ fn resolvers<'a>(merged: &Merged<'a>, own: &MeshIdentity) -> HashMap<(String, St
     resolvers
 }
 
+/// A service by the spelling that labels have.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) service: &'a Arc<str>,
+    pub(super) namespace: &'a str,
+}
+
+/// What to say of a service that cannot be in the table.
+pub(super) fn no_host_name(error: &NameError) -> String {
+    format!("the name of this service in the mesh would be no host name: {error}")
+}
+
 /// One service: its own name, and one for each subset. `here` is what such names end in.
-fn service(
-    group: &[Claim<'_>],
-    first: &Claim<'_>,
+pub(super) fn service(
+    members: &[impl Member],
+    name: Named<'_>,
     resolver: Option<&Resolver>,
     here: Result<&str, &NameError>,
     id: &mut String,
@@ -74,31 +86,33 @@ fn service(
     let unnamed = std::iter::once((Rule::Service, default));
     for (rule, subset) in unnamed.chain(all.iter().map(|subset| (Rule::Subset, Some(subset)))) {
         let named = subset.filter(|_| rule == Rule::Subset).map(|subset| &*subset.name);
-        write_name(id, named, first, here);
+        write_name(id, named, name, here);
         // What stands in the older table was checked then. A dot would move the borders of the parts.
-        let plain = !first.service.contains('.') && !first.namespace.contains('.');
+        let plain = !name.service.contains('.') && !name.namespace.contains('.');
         if !(plain && compiler.knows(id)) {
-            check_name(id, named, first)?;
+            check_name(id, named, name)?;
         }
-        for claim in group {
-            let instance = claim.instance.document;
-            if subset.is_none_or(|subset| takes(subset, instance, compiler.own)) {
-                compiler.endpoint(instance, false, subset.is_some_and(|subset| subset.only_passing));
+        for member in members {
+            if subset.is_none_or(|subset| takes(subset, member, compiler.own)) {
+                compiler.endpoint(member, false, subset.is_some_and(|subset| subset.only_passing));
             }
         }
-        let service = Label::Shared(first.service);
-        compiler.finish(None, &Layout { id: id.as_str(), service, rule, connect_timeout, policy: &policy });
+        let service = Label::Shared(name.service);
+        let id = id.as_str();
+        let only_first_name = false;
+        compiler
+            .finish(None, &Layout { id, service, rule, connect_timeout, policy: &policy, only_first_name });
     }
     Ok(())
 }
 
-fn takes(subset: &Subset, instance: &Instance, own: &MeshIdentity) -> bool {
+fn takes(subset: &Subset, member: &impl Member, own: &MeshIdentity) -> bool {
     // A filter that cannot be answered was refused when its document was read.
-    subset.filter.matches_all() || subset.filter.matches(&Row::new(instance, Some(own))).unwrap_or(false)
+    subset.filter.matches_all() || member.matches(&subset.filter, own)
 }
 
 /// What the names of this datacenter and partition end in: the name of its gateways.
-fn here(own: &MeshIdentity) -> Result<String, NameError> {
+pub(super) fn here(own: &MeshIdentity) -> Result<String, NameError> {
     let gateways = MeshSni::Gateways {
         datacenter: Datacenter::parse(&own.datacenter)?,
         partition: Partition::parse(&own.partition)?,
@@ -108,9 +122,9 @@ fn here(own: &MeshIdentity) -> Result<String, NameError> {
 }
 
 /// The parts of [`MeshSni::Service`] in its order, without an allocation for each.
-fn write_name(id: &mut String, subset: Option<&str>, first: &Claim<'_>, here: &str) {
+fn write_name(id: &mut String, subset: Option<&str>, name: Named<'_>, here: &str) {
     id.clear();
-    for part in subset.into_iter().chain([&**first.service, first.namespace]) {
+    for part in subset.into_iter().chain([&**name.service, name.namespace]) {
         id.push_str(part);
         id.push('.');
     }
@@ -118,9 +132,9 @@ fn write_name(id: &mut String, subset: Option<&str>, first: &Claim<'_>, here: &s
     id.push_str(here);
 }
 
-fn check_name(id: &str, subset: Option<&str>, first: &Claim<'_>) -> Result<(), NameError> {
-    ServiceName::parse(first.service)?;
-    Namespace::parse(first.namespace)?;
+fn check_name(id: &str, subset: Option<&str>, name: Named<'_>) -> Result<(), NameError> {
+    ServiceName::parse(name.service)?;
+    Namespace::parse(name.namespace)?;
     subset.map(SubsetName::parse).transpose()?;
     mesh_id::is_valid_sni_host(id)
 }

@@ -1,10 +1,11 @@
 //! Which instance stands behind which service.
 
-use super::is;
+use super::{Member, is};
 use crate::{
     catalog::{In, Merged},
     document::{Body, Entry, Instance, Kind, Link},
-    mesh::MeshIdentity,
+    filter::Filter,
+    mesh::{MeshIdentity, TargetEndpoint},
 };
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
@@ -14,6 +15,16 @@ pub(super) struct Claim<'a> {
     pub(super) namespace: &'a str,
     pub(super) service: &'a Arc<str>,
     pub(super) instance: In<'a, Instance>,
+}
+
+impl Member for Claim<'_> {
+    fn endpoint(&self, wan: bool, only_passing: bool) -> Result<TargetEndpoint, String> {
+        self.instance.document.endpoint(wan, only_passing)
+    }
+
+    fn matches(&self, filter: &Filter, own: &MeshIdentity) -> bool {
+        self.instance.document.matches(filter, own)
+    }
 }
 
 impl Claim<'_> {

@@ -1,0 +1,286 @@
+//! Takes in what watches say.
+
+use super::{
+    super::{config::Own, own},
+    Driver, Event, Question,
+};
+use catalog_client::{
+    Error,
+    error::Class,
+    health::{HealthEntry, Pairs, ServiceKind},
+    query::{CriticalCheck, FederationGateways},
+    registration::{OwnService, State as Registered, only_one},
+    watch::Update,
+};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Names without mesh instances that are looked at again at once when something is registered; more are
+/// left to the slow round.
+const MAX_IDLE_READS: usize = 64;
+/// A token file is read again at most this often because Consul does not know the token.
+const REREAD_TOKEN: Duration = Duration::from_secs(10);
+
+impl Driver {
+    pub(super) fn take(&mut self, event: Event) {
+        match event {
+            Event::Roots(update) => {
+                if let Some(roots) = self.document(Question::Roots, update) {
+                    let domain = roots.and_then(|roots| roots.trust_domain().map(str::to_owned));
+                    // Without a root the last known one stays.
+                    if let Some(domain) = domain {
+                        self.identity.trust_domain = Some(domain);
+                        self.readiness.answered(Question::Roots, Instant::now());
+                    }
+                }
+            }
+            Event::Entries(list, update) => {
+                if let Some(body) = self.document(Question::Entries, update) {
+                    let body = body.as_ref().map_or(&b"[]"[..], |body| body);
+                    self.assembler.set_entries(list, body);
+                }
+            }
+            Event::Names(update) => {
+                if let Some(Some(names)) = self.document(Question::Names, update) {
+                    self.names(&names);
+                }
+            }
+            Event::Critical(update) => {
+                if let Update::Changed { document: Some(checks), .. } = update {
+                    self.critical(&checks);
+                }
+            }
+            Event::FederationStates(update) => self.federation_states(update),
+            Event::Datacenters(update) => {
+                if let Update::Changed { document: Some(datacenters), .. } = update {
+                    self.follow_datacenters(&datacenters);
+                }
+            }
+            Event::Asked(datacenter, update) => {
+                if let Update::Changed { document, .. } = update
+                    && self.asked.contains_key(&datacenter)
+                {
+                    let rows = document.map(Arc::unwrap_or_clone).unwrap_or_default();
+                    self.assembler.set_asked(&datacenter, gateways(rows));
+                }
+            }
+            Event::Own(update) => self.own(update),
+            Event::Candidates(update) => self.candidates(update),
+            Event::OwnRows(update) => self.own_rows(update),
+            Event::Service(name, update) => self.service(&name, update),
+        }
+    }
+
+    /// The document of an update, if it has one; `Some(None)`: it is absent. A question that cannot be
+    /// answered is answered as well: there is nothing to wait for.
+    fn document<D>(&mut self, question: Question, update: Update<D>) -> Option<Option<Arc<D>>> {
+        match update {
+            Update::Changed { document, .. } => {
+                // Roots without a root are no answer.
+                if question != Question::Roots {
+                    self.readiness.answered(question, Instant::now());
+                }
+                Some(document)
+            }
+            Update::Failed(error) => {
+                self.failed(&error);
+                let hopeless = matches!(error.class(), Class::Denied | Class::Unsupported | Class::Mistake);
+                if hopeless && !matches!(question, Question::Roots | Question::Names) {
+                    self.readiness.answered(question, Instant::now());
+                }
+                None
+            }
+            Update::Facts(_) | Update::Recovered => None,
+        }
+    }
+
+    /// A token that Consul does not know may have been renewed in its file.
+    fn failed(&mut self, error: &Error) {
+        let now = Instant::now();
+        if error.class() == Class::TokenUnknown && self.reread_token_at.is_none_or(|at| at <= now) {
+            self.reread_token_at = Some(now + REREAD_TOKEN);
+            self.reload();
+        }
+    }
+
+    fn names(&mut self, names: &Pairs<Box<[Box<str>]>>) {
+        let delta = self.names.set(names.iter().map(|(name, _)| name));
+        if !delta.added.is_empty() || !delta.removed.is_empty() {
+            self.planner.set_names(self.services, self.names.all().cloned());
+        }
+        for name in delta.added.iter().filter(|name| self.names.is_proxy(name)) {
+            self.planner.idle(self.services, name, true);
+        }
+        for name in &delta.removed {
+            self.assembler.set_service(name, Vec::new());
+        }
+        // A service gets its first sidecar, whose name is new.
+        for name in self.names.served_by(&delta.added) {
+            self.planner.read_now(self.services, &name);
+        }
+        for name in self.names.idle(MAX_IDLE_READS) {
+            self.planner.read_now(self.services, &name);
+        }
+    }
+
+    fn service(&mut self, name: &Arc<str>, update: Update<Vec<HealthEntry>>) {
+        let rows = match update {
+            Update::Changed { document, .. } => document.map(Arc::unwrap_or_clone).unwrap_or_default(),
+            Update::Failed(error) => {
+                self.failed(&error);
+                if matches!(
+                    error.class(),
+                    Class::Denied | Class::Unsupported | Class::Mistake | Class::Rejected
+                ) {
+                    self.names.answered(name, false);
+                }
+                return;
+            }
+            Update::Facts(_) | Update::Recovered => return,
+        };
+        if !self.names.contains(name) {
+            return;
+        }
+        let mut rows: Vec<_> = rows.into_iter().filter(HealthEntry::is_mesh_instance).collect();
+        for row in &mut rows {
+            // Free text, kilobytes of it; nothing selects by it.
+            row.forget_outputs();
+            if row.service.kind == ServiceKind::ConnectProxy && *row.service.service != **name {
+                self.names.seen_proxy(&row.service.service);
+            }
+        }
+        self.interner.share(&mut rows);
+        self.names.answered(name, rows.is_empty());
+        self.planner.idle(self.services, name, rows.is_empty());
+        self.assembler.set_service(name, rows);
+    }
+
+    /// Reads at once what a check that turned may be about.
+    fn critical(&mut self, checks: &[CriticalCheck]) {
+        let now: HashSet<CriticalCheck> = checks.iter().cloned().collect();
+        let turned = now.symmetric_difference(&self.critical);
+        let (mut nodes, mut services) = (HashSet::new(), HashSet::new());
+        for check in turned {
+            if check.service_name.is_empty() {
+                nodes.insert(check.node.clone());
+            } else {
+                services.insert(check.service_name.clone());
+            }
+        }
+        self.critical = now;
+        if nodes.is_empty() && services.is_empty() {
+            return;
+        }
+        let concerned =
+            |row: &HealthEntry| nodes.contains(&row.node.name) || services.contains(&row.service.service);
+        for name in self.assembler.services_where(concerned) {
+            self.planner.read_now(self.services, &name);
+        }
+    }
+
+    fn federation_states(&mut self, update: Update<BTreeMap<Box<str>, Vec<HealthEntry>>>) {
+        if let Update::Failed(error) = &update
+            && FederationGateways::<HealthEntry>::are_disabled(error)
+        {
+            // A fresh secondary: none yet.
+            self.readiness.answered(Question::FederationStates, Instant::now());
+        }
+        if let Some(document) = self.document(Question::FederationStates, update) {
+            let states = document.map(Arc::unwrap_or_clone).unwrap_or_default();
+            let states = states.into_iter().map(|(datacenter, rows)| (datacenter, gateways(rows))).collect();
+            self.assembler.set_federation_states(states);
+        }
+    }
+
+    fn own(&mut self, update: Update<OwnService>) {
+        let Some(document) = self.document(Question::Own, update) else { return };
+        match document {
+            Some(service) => {
+                self.unready = None;
+                self.identity.own_datacenter = Some(service.datacenter.clone());
+                let read = own::of_service(&service, &self.config, self.is_local());
+                self.take_own(read);
+            }
+            None => self.own_is_gone(),
+        }
+    }
+
+    fn own_is_gone(&mut self) {
+        if let Some(registrar) = &self.registrar {
+            registrar.missing();
+            return;
+        }
+        let service = match &self.config.own {
+            Own::OfAgent { id } => format!("service ID {id:?}"),
+            _ => format!("a {} service", self.config.kind),
+        };
+        self.unready =
+            Some(format!("{service} is not registered with this agent; register it, or run with --register"));
+    }
+
+    fn candidates(&mut self, update: Update<BTreeMap<Box<str>, OwnService>>) {
+        let services = match update {
+            Update::Changed { document, .. } => document.map(Arc::unwrap_or_clone).unwrap_or_default(),
+            Update::Failed(error) => return self.failed(&error),
+            Update::Facts(_) | Update::Recovered => return,
+        };
+        match only_one(self.config.kind, services.values()) {
+            Ok(own) => {
+                if let Some(watch) = self.candidates.take() {
+                    self.planner.unwatch(watch);
+                }
+                let id = own.id.clone();
+                tracing::info!(id, "this gateway is the one registered with the agent");
+                self.follow_own(&id);
+            }
+            Err(error) => {
+                self.readiness.answered(Question::Own, Instant::now());
+                self.unready = Some(error.to_string());
+            }
+        }
+    }
+
+    fn own_rows(&mut self, update: Update<Vec<HealthEntry>>) {
+        let Some(document) = self.document(Question::Own, update) else { return };
+        let Own::OfNode { id, node } = &self.config.own else { return };
+        let rows = document.unwrap_or_default();
+        let mine = rows.iter().find(|row| *row.service.id == **id && *row.node.name == **node);
+        match mine {
+            Some(row) => {
+                self.unready = None;
+                self.identity.own_datacenter = Some(row.node.datacenter.to_string());
+                let read = own::of_row(row, &self.config);
+                self.take_own(read);
+            }
+            None => {
+                self.unready =
+                    Some(format!("service ID {id:?} is not in the catalog on node {node:?}: register it"));
+            }
+        }
+    }
+
+    fn take_own(&mut self, read: own::Read) {
+        if self.own_notes != read.notes {
+            for note in &read.notes {
+                tracing::warn!("{note}");
+            }
+            self.own_notes = read.notes;
+        }
+        self.assembler.set_own(read.options, read.only_first_name);
+    }
+
+    /// Whether the gateway's registration is in place, as far as this is known.
+    pub(super) fn is_registered(&self) -> bool {
+        self.registrar.as_ref().is_some_and(|handle| handle.status().state == Registered::Registered)
+    }
+}
+
+/// What of a list of instances can carry traffic of other datacenters.
+fn gateways(mut rows: Vec<HealthEntry>) -> Vec<HealthEntry> {
+    rows.retain(|row| row.service.kind == ServiceKind::MeshGateway);
+    rows.iter_mut().for_each(HealthEntry::forget_outputs);
+    rows
+}

@@ -1,0 +1,170 @@
+//! What is asked, and when more of it is known: the fixed questions first.
+
+use super::{super::documents::Entries, Driver, Event, Own, Question};
+use catalog_client::{
+    capability::{Capabilities, Feature, Verdict},
+    health::HealthEntry,
+    planner::{FamilyId, Planner},
+    query::{
+        AgentService, CaRoots, CatalogDatacenters, CatalogServices, CriticalChecks, FederationGateways,
+        HealthConnect, HealthService,
+    },
+    registration::{Place, Registrar, gateways_of_kind},
+};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Other datacenters whose gateways are watched there; those of further ones come through the
+/// federation states only. Each costs a connection over HTTP/1.1.
+const MAX_ASKED: usize = 8;
+/// How often the one gateway of the agent is looked for until there is one.
+const LOOK_FOR_OWN: Duration = Duration::from_secs(2);
+
+pub(super) fn family(planner: &Planner<Event>) -> FamilyId {
+    planner.family(HealthConnect::<HealthEntry>::new, |name, update| Event::Service(name.clone(), update))
+}
+
+impl Driver {
+    pub(super) fn start(&mut self) {
+        self.planner.watch(CaRoots::new(), Event::Roots);
+        let names = self.planner.watch(CatalogServices::new(), Event::Names);
+        self.planner.wakes(names, self.services);
+        self.planner.watch(CriticalChecks, Event::Critical);
+        self.planner.watch(FederationGateways::new(), Event::FederationStates);
+        self.planner.poll(CatalogDatacenters, self.config.datacenters_every, Event::Datacenters);
+        match &self.config.own {
+            // Before it is registered there is nothing to be seen.
+            Own::Register { registration, place, .. } => {
+                let (registration, place) = ((**registration).clone(), place.clone());
+                let config = self.config.registrar.clone();
+                let (registrar, handle) = Registrar::new(self.client.clone(), registration, place, config);
+                self.registration = Some(handle.subscribe());
+                self.registering = Some(tokio::spawn(registrar.run()));
+                self.registrar = Some(handle.clone());
+                self.shared.see(|seen| seen.registrar = Some(handle));
+            }
+            Own::OfAgent { id } => self.follow_own(&id.clone()),
+            Own::OfNode { .. } => {
+                let query = HealthService::new(&self.config.service);
+                self.own = Some(self.planner.watch(query, Event::OwnRows));
+            }
+            Own::OnlyOne => {
+                let query = gateways_of_kind(self.config.kind);
+                self.candidates = Some(self.planner.poll(query, LOOK_FOR_OWN, Event::Candidates));
+            }
+        }
+        self.probe();
+    }
+
+    /// Watches the gateway's own service with the agent.
+    pub(super) fn follow_own(&mut self, id: &str) {
+        self.own = Some(self.planner.watch(AgentService::new(id), Event::Own));
+    }
+
+    /// The registration is in place: from here on it is watched like anybody else's.
+    pub(super) fn follow_own_registration(&mut self) {
+        let Own::Register { registration, place, .. } = &self.config.own else { return };
+        match place {
+            Place::Agent => {
+                let id = registration.id.clone();
+                self.follow_own(&id);
+            }
+            // No agent knows it, and it has said everything itself.
+            Place::Catalog { .. } => self.readiness.answered(Question::Own, Instant::now()),
+        }
+    }
+
+    pub(super) fn probe(&mut self) {
+        let (client, own) = (self.client.clone(), self.config.service.clone());
+        self.probing = Some(tokio::spawn(async move { Capabilities::probe(&client, &own).await }));
+    }
+
+    /// Takes over what a probe found out. `None`: it came to nothing, and is repeated.
+    pub(super) fn learn(&mut self, found: Option<Capabilities>) {
+        let now = Instant::now();
+        self.known.learn(found.unwrap_or_default(), now);
+        self.show_capabilities();
+        if let Some(agent) = &self.known.used().agent {
+            self.identity.agents_datacenter = Some(agent.info.datacenter.to_string());
+            self.identity.domain = Some(agent.info.dns_domain.to_string());
+            self.planner.agent().set_version(release(&agent.info.version));
+        }
+        self.follow_entries();
+    }
+
+    pub(super) fn show_capabilities(&self) {
+        self.shared.see(|seen| seen.capabilities = self.known.used().rows());
+    }
+
+    /// One list of all kinds where Consul has that, else one list for each kind that matters.
+    fn follow_entries(&mut self) {
+        let known = self.known.used();
+        let verdict = known.finding(Feature::AllKinds).verdict;
+        if self.entries_started || verdict == Verdict::Unknown {
+            return;
+        }
+        self.entries_started = true;
+        if verdict == Verdict::Yes {
+            self.watch_entries("config", Entries::of_all_kinds());
+            return;
+        }
+        self.watch_entries("config/service-resolver", Entries::of_kind("service-resolver"));
+        self.watch_entries("config/service-defaults", Entries::one("service-defaults", &self.config.service));
+        if known.has(Feature::MeshEntry) {
+            self.watch_entries("config/mesh", Entries::one("mesh", "mesh"));
+        }
+    }
+
+    fn watch_entries(&self, list: &'static str, query: Entries) {
+        self.planner.watch(query, move |update| Event::Entries(list, update));
+    }
+
+    /// Watches the gateways of each other datacenter there, under the name that gateways have here.
+    pub(super) fn follow_datacenters(&mut self, datacenters: &[Box<str>]) {
+        // Before its own is known one cannot tell which are others.
+        let Some(own) = self.identity.datacenter(&self.config).map(str::to_ascii_lowercase) else { return };
+        let others: BTreeSet<String> = datacenters
+            .iter()
+            .filter(|datacenter| !datacenter.eq_ignore_ascii_case(&own))
+            .map(|datacenter| datacenter.to_string())
+            .collect();
+        let gone: Vec<_> = self.asked.keys().filter(|known| !others.contains(&***known)).cloned().collect();
+        for datacenter in gone {
+            if let Some(watch) = self.asked.remove(&datacenter) {
+                self.planner.unwatch(watch);
+            }
+        }
+        for datacenter in &others {
+            if self.asked.contains_key(datacenter.as_str()) || self.asked.len() >= MAX_ASKED {
+                continue;
+            }
+            let name: Arc<str> = datacenter.as_str().into();
+            let query = HealthService::<HealthEntry>::new(&self.config.service).dc(datacenter);
+            let of = name.clone();
+            let watch = self.planner.watch(query, move |update| Event::Asked(of.clone(), update));
+            self.asked.insert(name, watch);
+        }
+        self.assembler.keep_remotes(&others);
+    }
+}
+
+/// `1.21` of `1.21.0-dev`. Nothing but the meaning of one empty answer depends on it (consul-api 2.12).
+fn release(version: &str) -> Option<(u16, u16)> {
+    let mut parts = version.split(['.', '-', '+']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_release_is_read_of_any_version() {
+        let cases =
+            [("1.8.7", Some((1, 8))), ("1.21.0-dev", Some((1, 21))), ("1.17+ent", Some((1, 17))), ("", None)];
+        for (version, release) in cases {
+            assert_eq!(super::release(version), release, "{version}");
+        }
+    }
+}

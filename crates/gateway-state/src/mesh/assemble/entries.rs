@@ -1,0 +1,92 @@
+//! Config entries as Consul lists them, with the last good version of each.
+
+use super::bounded;
+use crate::{
+    catalog::{CatalogFile, keep_last_good},
+    document::{self, Body, Entry, Resolver},
+    mesh::{Rejected, SetPolicy},
+    problem::Problem,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+};
+
+/// The kinds that a mesh gateway decides on.
+const KINDS: [&str; 3] = ["service-resolver", "service-defaults", "mesh"];
+
+/// What is in use of all lists.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// By endpoint: one list of all kinds, or one of each kind.
+    lists: BTreeMap<Box<str>, CatalogFile>,
+    resolvers: HashMap<Arc<str>, Arc<Resolver>>,
+    limits: (Option<u32>, Option<u32>),
+}
+
+/// What a new list changed.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// Services whose resolver came, went or differs.
+    pub(super) services: BTreeSet<Arc<str>>,
+    /// The gateway's own limits.
+    pub(super) limits: bool,
+}
+
+impl Entries {
+    pub(super) fn set(&mut self, endpoint: &str, body: &[u8], own_service: &str) -> Changed {
+        let path: Arc<Path> = Path::new("/v1").join(endpoint).into();
+        let parsed = document::parse_answer(&path, body, &KINDS);
+        let list = keep_last_good(path, parsed, self.lists.get(endpoint));
+        self.lists.insert(endpoint.into(), list);
+
+        let mut resolvers = HashMap::new();
+        let mut limits = (None, None);
+        for entry in self.entries() {
+            match &entry.body {
+                Body::Resolver(resolver) => {
+                    resolvers.entry(entry.name.clone()).or_insert_with(|| resolver.clone());
+                }
+                Body::Defaults(defaults) if *entry.name == *own_service => {
+                    limits = (defaults.max_connections, defaults.max_pending);
+                }
+                _ => {}
+            }
+        }
+        let differs = |(name, resolver): (&Arc<str>, &Arc<Resolver>), other: &HashMap<_, Arc<Resolver>>| {
+            (other.get(name) != Some(resolver)).then(|| name.clone())
+        };
+        let come = resolvers.iter().filter_map(|pair| differs(pair, &self.resolvers));
+        let gone = self.resolvers.iter().filter_map(|pair| differs(pair, &resolvers));
+        let changed = Changed { services: come.chain(gone).collect(), limits: limits != self.limits };
+        self.resolvers = resolvers;
+        self.limits = limits;
+        changed
+    }
+
+    pub(super) fn resolver(&self, service: &str) -> Option<&Resolver> {
+        self.resolvers.get(service).map(|resolver| &**resolver)
+    }
+
+    /// What sets start from, with the limits of the gateway's own entry, field by field.
+    pub(super) fn policy(&self, base: &SetPolicy) -> SetPolicy {
+        let mut policy = base.clone();
+        let limits = &mut policy.limits;
+        limits.max_connections = self.limits.0.or(limits.max_connections);
+        limits.max_pending = self.limits.1.or(limits.max_pending);
+        policy
+    }
+
+    pub(super) fn rejected(&self) -> Vec<Rejected> {
+        bounded(self.lists.values().flat_map(|list| list.rejected.iter().cloned()).collect())
+    }
+
+    pub(super) fn warnings(&self) -> impl Iterator<Item = Problem> + '_ {
+        self.lists.values().flat_map(|list| list.warnings.iter().cloned())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.lists.values().flat_map(|list| &list.documents.entries)
+    }
+}
