@@ -1,17 +1,56 @@
 //! Consul's filter language: `Service.Meta.version == v1 and "blue" not in Service.Tags`.
 //!
-//! Consul defines it by the library that it evaluates filters with (go-bexpr); the grammar and the
-//! rules for absent values here follow its documented behaviour. A filter is parsed once, with its
-//! regular expressions compiled, and then asked about rows; a row is anything that implements
-//! [`Selector`], so the same filter reads documents of files and answers of Consul.
+//! A filter is parsed once, with its regular expressions compiled, and then asked about rows; a row is
+//! anything that implements [`Selector`], so the same filter reads documents of files and answers of
+//! Consul:
 //!
-//! The parser is bounded: [`MAX_LENGTH`] bytes, [`MAX_DEPTH`] levels, and a size limit on compiled
-//! regular expressions. Evaluation takes no memory of its own.
+//! ```
+//! use catalog_client::{filter::Filter, health::HealthEntry};
+//!
+//! let row: HealthEntry = serde_json::from_str(r#"{"Service": {"Meta": {"version": "v1"}}}"#)?;
+//! let filter = Filter::parse(r#"Service.Meta.version == v1 and Checks.Status != critical"#)?;
+//! filter.check(&HealthEntry::default())?; // all of it, once: are there such fields?
+//! assert!(!filter.matches(&row)?, "no check, so none with another status");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The language
+//!
+//! As Consul 1.8.7 and 1.21 evaluate it, which is the same (both have go-bexpr 0.1.2): tests ask both
+//! thousands of filters and compare. What it says in full:
+//!
+//! * `and` binds stronger than `or`, `not` stronger than both; parentheses. White space is needed
+//!   around words, not around `==` and `!=`.
+//! * `selector == value`, `!=`, `contains`, `not contains`, `matches`, `not matches`;
+//!   `value in selector`, `not in`; `selector is empty`, `is not empty`.
+//! * A selector is a name and then `.name` or `["any text"]`, case mattering. A value is a number, a
+//!   name (also with dots), `"text"` with Go's escapes but without `\"`, or `` `text` `` as it is.
+//! * Texts take all but `is empty`; numbers and truth values `==` and `!=`; lists of texts and maps
+//!   (of which the keys count) `in`, `contains`, `is empty`. Anything else is refused.
+//! * Of a list of records any may fit: `Checks.Status != passing` is true if one does not pass, and
+//!   false without checks. `not Checks.Status == passing` is true without checks.
+//! * A key that a map does not have is not equal to and not in anything; but `matches` and
+//!   `not matches` are both true of it.
+//! * Patterns after `matches` are Go's, and match anywhere unless anchored.
+//!
+//! # Where it differs
+//!
+//! * Newer versions of Consul have more fields; older ones refuse a filter that names them. Here all
+//!   are known, and empty in rows of older versions. `(?<name>...)` in patterns came with Go 1.22.
+//! * Newer versions of the library have more (`any`, `all`, JSON pointers); no
+//!   Consul up to 1.21 has those, so they are refused here.
+//! * Bounds: [`MAX_LENGTH`] bytes, [`MAX_DEPTH`] levels, and a megabyte for a compiled pattern, which
+//!   something like `\pL{1000}` exceeds. Consul has no bounds, but needs exponential time for nested
+//!   parentheses.
+//! * A key in brackets must be UTF-8; Consul takes `["\xff"]`, which no row has.
+//!
+//! Evaluation takes no memory of its own.
 
 mod eval;
 mod literal;
 mod number;
 mod parse;
+mod re2;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -34,7 +73,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Parses a filter. Only white space, or nothing at all, is the filter that matches every row.
+    /// Parses a filter. Nothing at all is the filter that matches every row; only white space is none.
     ///
     /// # Errors
     ///
@@ -45,13 +84,11 @@ impl Filter {
 
     /// Whether the row is one of those that the filter describes.
     ///
-    /// A key that a map of the row does not have is not an error: `==`, `in`, `matches` and
-    /// `is not empty` are then false, their opposites true.
-    ///
     /// # Errors
     ///
     /// [`MatchError`] when the filter asks for a field that such rows do not have, or compares it
-    /// in a way that its type does not allow. Consul refuses the query then.
+    /// in a way that its type does not allow. Consul refuses the query then, also where `and` and
+    /// `or` need no answer of that part: ask [`Filter::check`] first, once.
     pub fn matches(&self, row: &impl Selector) -> Result<bool, MatchError> {
         self.expr.as_ref().map_or(Ok(true), |expr| eval::expr(expr, row))
     }
@@ -63,7 +100,7 @@ impl Filter {
     }
 
     /// Evaluates every part of the filter, without the short cuts of `and` and `or`, to find what
-    /// could never be answered about a row of this shape.
+    /// could never be answered about rows of this kind. Any row will do, an empty one as well.
     ///
     /// # Errors
     ///
@@ -154,8 +191,8 @@ enum Expr {
 struct Match {
     selector: Box<[Box<str>]>,
     operator: Operator,
-    /// Empty for the operators that take no value.
-    value: Box<str>,
+    /// Empty for the operators that take no value. Mostly UTF-8, but the language does not ask for it.
+    value: Box<[u8]>,
     /// Present exactly for `Matches`.
     regex: Option<regex::Regex>,
     negated: bool,
@@ -234,7 +271,7 @@ impl fmt::Display for Match {
             match (index, parse::is_identifier(part)) {
                 (0, _) => f.write_str(part)?,
                 (_, true) => write!(f, ".{part}")?,
-                (_, false) => write!(f, "[{}]", literal::Quoted(part))?,
+                (_, false) => write!(f, "[{}]", literal::Quoted(part.as_bytes()))?,
             }
         }
         write!(f, " {}", self.operator_name())?;

@@ -70,18 +70,25 @@ fn plain(it: &Match, value: Value<'_>) -> Result<bool, MatchError> {
     let wrong = || MatchError::Value {
         selector: it.dotted(),
         kind: value.kind(),
-        value: it.value.as_ref().to_owned(),
+        value: String::from_utf8_lossy(&it.value).into_owned(),
     };
+    // Rows are UTF-8: what is not is equal to nothing, but may be a part of a character.
+    let text = std::str::from_utf8(&it.value).ok();
     match (it.operator, value) {
-        (Operator::Equal, Value::Text(text)) => Ok(*text == *it.value),
-        (Operator::Equal, Value::Int(own)) => Ok(own == number::integer(&it.value).ok_or_else(wrong)?),
-        (Operator::Equal, Value::Bool(flag)) => Ok(flag == number::truth(&it.value).ok_or_else(wrong)?),
-        (Operator::In, Value::Text(text)) => Ok(text.contains(&*it.value)),
-        (Operator::In, Value::List(texts) | Value::Map(texts)) => Ok(texts.has(&it.value)),
+        (Operator::Equal, Value::Text(own)) => Ok(*own.as_bytes() == *it.value),
+        (Operator::Equal, Value::Int(own)) => Ok(own == text.and_then(number::integer).ok_or_else(wrong)?),
+        (Operator::Equal, Value::Bool(own)) => Ok(own == text.and_then(number::truth).ok_or_else(wrong)?),
+        (Operator::In, Value::Text(own)) => Ok(match text {
+            Some(text) => own.contains(text),
+            None => own.as_bytes().windows(it.value.len().max(1)).any(|part| *part == *it.value),
+        }),
+        (Operator::In, Value::List(texts) | Value::Map(texts)) => {
+            Ok(text.is_some_and(|text| texts.has(text)))
+        }
         (Operator::Empty, Value::List(texts) | Value::Map(texts)) => Ok(texts.is_empty()),
         (Operator::Empty, Value::Records(records)) => Ok(records.is_empty()),
-        (Operator::Matches, Value::Text(text)) => {
-            it.regex.as_ref().map(|regex| regex.is_match(text)).ok_or_else(unfit)
+        (Operator::Matches, Value::Text(own)) => {
+            it.regex.as_ref().map(|regex| regex.is_match(own)).ok_or_else(unfit)
         }
         _ => Err(unfit()),
     }

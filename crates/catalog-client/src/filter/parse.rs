@@ -4,7 +4,7 @@
 //! not around `==` and `!=`. A word such as `not` or `in` is a name where the grammar has no other
 //! use for it, as in the reference grammar.
 
-use super::{Expr, FilterError, MAX_DEPTH, MAX_LENGTH, Match, Operator, literal};
+use super::{Expr, FilterError, MAX_DEPTH, MAX_LENGTH, Match, Operator, literal, re2};
 
 /// Compiled size of one regular expression, in bytes; the default of the regex crate is 10 MiB.
 const REGEX_LIMIT: usize = 1 << 20;
@@ -13,11 +13,11 @@ pub(super) fn filter(text: &str) -> Result<Option<Expr>, FilterError> {
     if text.len() > MAX_LENGTH {
         return Err(FilterError::TooLong);
     }
-    let mut parser = Parser { text, at: 0 };
-    parser.space();
-    if parser.rest().is_empty() {
+    if text.is_empty() {
         return Ok(None);
     }
+    let mut parser = Parser { text, at: 0 };
+    parser.space();
     let expr = parser.or(0)?;
     parser.space();
     if parser.rest().is_empty() {
@@ -36,9 +36,7 @@ fn identifier_length(text: &str) -> usize {
     if !text.starts_with(|char: char| char.is_ascii_alphabetic()) {
         return 0;
     }
-    text.bytes()
-        .position(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'/'))
-        .unwrap_or(text.len())
+    text.bytes().position(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_')).unwrap_or(text.len())
 }
 
 struct Parser<'a> {
@@ -48,8 +46,8 @@ struct Parser<'a> {
 
 /// What may stand on either side of an operator.
 struct Operand {
-    /// What it means as a value.
-    value: String,
+    /// What it means as a value: texts in quotes need not be UTF-8.
+    value: Vec<u8>,
     /// What it means as a selector, if it can be one.
     path: Option<Vec<Box<str>>>,
 }
@@ -113,7 +111,7 @@ impl<'a> Parser<'a> {
         let left = self.operand()?;
         let (operator, negated, value_first) = self.operator()?;
         let (path, value, path_at) = match operator {
-            Operator::Empty => (left.path, String::new(), left_at),
+            Operator::Empty => (left.path, Vec::new(), left_at),
             Operator::In if value_first => {
                 let right_at = self.at;
                 (self.operand()?.path, left.value, right_at)
@@ -162,12 +160,8 @@ impl<'a> Parser<'a> {
 
     fn operand(&mut self) -> Result<Operand, FilterError> {
         match self.rest().as_bytes().first() {
-            Some(b'"' | b'`') => {
-                let value = self.quoted()?;
-                let path = pointer(&value);
-                Ok(Operand { value, path })
-            }
-            Some(b'-' | b'0'..=b'9') => Ok(Operand { value: self.number()?.to_owned(), path: None }),
+            Some(b'"' | b'`') => Ok(Operand { value: self.quoted()?, path: None }),
+            Some(b'-' | b'0'..=b'9') => Ok(Operand { value: self.number()?.into(), path: None }),
             Some(_) if identifier_length(self.rest()) > 0 => self.path(),
             _ => Err(self.expected("expected a field or a value; put other texts in quotes")),
         }
@@ -176,26 +170,28 @@ impl<'a> Parser<'a> {
     fn path(&mut self) -> Result<Operand, FilterError> {
         let mut path: Vec<Box<str>> = vec![self.take(identifier_length(self.rest())).into()];
         loop {
-            let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
             if self.eat("[") {
                 self.space();
-                path.push(self.quoted()?.into());
+                let start = self.at;
+                let key = String::from_utf8(self.quoted()?);
+                let Ok(key) = key else {
+                    self.at = start;
+                    return Err(self.expected("expected a key that is UTF-8"));
+                };
+                path.push(key.into());
                 self.space();
                 if !self.eat("]") {
                     return Err(self.expected("expected \"]\""));
                 }
             } else if let Some(rest) = self.rest().strip_prefix('.') {
-                let length = match identifier_length(rest) {
-                    0 => digits(rest),
-                    length => length,
-                };
+                let length = identifier_length(rest);
                 if length == 0 {
-                    return Err(self.expected("expected a name behind the dot"));
+                    return Err(self.expected("expected a name behind the dot; write others as [\"...\"]"));
                 }
                 self.at += 1;
                 path.push(self.take(length).into());
             } else {
-                return Ok(Operand { value: path.join("."), path: Some(path) });
+                return Ok(Operand { value: path.join(".").into_bytes(), path: Some(path) });
             }
         }
     }
@@ -221,7 +217,7 @@ impl<'a> Parser<'a> {
         Ok(self.take(end))
     }
 
-    fn quoted(&mut self) -> Result<String, FilterError> {
+    fn quoted(&mut self) -> Result<Vec<u8>, FilterError> {
         let start = self.at;
         for quote in ["`", "\""] {
             if !self.eat(quote) {
@@ -235,7 +231,7 @@ impl<'a> Parser<'a> {
             self.at += quote.len();
             if quote == "`" {
                 // Go drops carriage returns from raw strings.
-                return Ok(inside.replace('\r', ""));
+                return Ok(inside.replace('\r', "").into_bytes());
             }
             return literal::unquote(inside).ok_or_else(|| {
                 self.at = start;
@@ -303,22 +299,14 @@ fn is_space(char: char) -> bool {
     matches!(char, ' ' | '\t' | '\r' | '\n')
 }
 
-/// The path of a JSON pointer such as `/Service/Meta/a~1b`.
-fn pointer(text: &str) -> Option<Vec<Box<str>>> {
-    let allowed = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_' | '.' | '~' | ':' | '|');
-    text.strip_prefix('/')?
-        .split('/')
-        .map(|part| {
-            (!part.is_empty() && part.chars().all(allowed))
-                .then(|| part.replace("~1", "/").replace("~0", "~").into())
-        })
-        .collect()
-}
-
-fn regex(text: &str) -> Result<regex::Regex, FilterError> {
-    regex::RegexBuilder::new(text).size_limit(REGEX_LIMIT).build().map_err(|error| FilterError::Regex {
-        expression: text.to_owned(),
-        // The last line says why; those before it repeat and underline the expression.
-        reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
-    })
+fn regex(text: &[u8]) -> Result<regex::Regex, FilterError> {
+    let wrong = |reason: &str| FilterError::Regex {
+        expression: String::from_utf8_lossy(text).into_owned(),
+        reason: reason.to_owned(),
+    };
+    let text = std::str::from_utf8(text).map_err(|_| wrong("it is not UTF-8"))?;
+    let translated = re2::translate(text).map_err(wrong)?;
+    // The last line of an error says why; those before it repeat and underline the expression.
+    let build = regex::RegexBuilder::new(&translated).size_limit(REGEX_LIMIT).build();
+    build.map_err(|error| wrong(error.to_string().lines().last().unwrap_or_default().trim()))
 }
