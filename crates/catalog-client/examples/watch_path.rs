@@ -4,7 +4,7 @@
 //! $ cargo run -p catalog-client --example watch_path -- /v1/health/service/consul
 //! ```
 
-#![allow(clippy::print_stdout, reason = "an example talks to its user")]
+#![expect(clippy::print_stdout, reason = "an example talks to a person")]
 
 use std::time::{Duration, Instant};
 

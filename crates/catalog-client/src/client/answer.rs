@@ -23,7 +23,7 @@ pub(super) fn judge(response: &Response<Bytes>, may_be_absent: bool) -> Result<(
     }
     let mut text = one_line(response.body());
     if status == StatusCode::BAD_REQUEST {
-        text.push_str(enterprise(&text));
+        text.push_str(way_out(&text));
     }
     Err(Cause::Status {
         status: status.as_u16(),
@@ -47,9 +47,11 @@ fn is_about_an_object(response: &Response<Bytes>) -> bool {
     !is_page && !text.is_empty() && !text.starts_with(b"Invalid URL path") && text != b"404 page not found"
 }
 
-/// The way out where a community agent is asked for what only Enterprise has.
-fn enterprise(text: &str) -> &'static str {
-    if !text.contains("Consul Enterprise feature") {
+/// The way out where a community agent is asked for what only Enterprise has, or TLS is missing.
+fn way_out(text: &str) -> &'static str {
+    if text.contains("HTTP request to an HTTPS server") {
+        "; write https:// in front of the address, or set CONSUL_HTTP_SSL=true"
+    } else if !text.contains("Consul Enterprise feature") {
         ""
     } else if text.contains("\"ns\"") || text.contains("Namespace") {
         "; this Consul has no namespaces: leave out --namespace (CONSUL_NAMESPACE)"

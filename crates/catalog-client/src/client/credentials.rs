@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn a_token_that_no_header_can_carry_is_refused_without_being_shown() {
         let tokens = vec![TokenSource::Value(Secret::new("8f246b77\nX-Other: 1"))];
-        let error = Credentials::read(&ClientConfig { tokens, ..Default::default() }).unwrap_err().to_string();
+        let error =
+            Credentials::read(&ClientConfig { tokens, ..Default::default() }).unwrap_err().to_string();
         assert!(error.contains("the ACL token") && !error.contains("8f246b77"), "{error}");
     }
 

@@ -65,7 +65,8 @@ impl Service<Sent> for Connection {
     fn call(&mut self, mut request: Sent) -> Self::Future {
         let lease = self.lease.take();
         Box::pin(async move {
-            let mut lease = lease.ok_or_else(|| Failed::new(Cause::Local("the connection is gone".into())))?;
+            let mut lease =
+                lease.ok_or_else(|| Failed::new(Cause::Local("the connection is gone".into())))?;
             let link = &lease.link;
             link.site.fit(&mut request, link.protocol).map_err(|text| Failed::new(Cause::Local(text)))?;
             let response = lease.send(request).await?;

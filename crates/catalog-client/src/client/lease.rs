@@ -72,10 +72,7 @@ impl Lease {
     }
 
     /// Sends a request that fits the connection and waits for the head of the answer.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Failed> {
+    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
         // Only a connection that has worked may have ended behind our back.
         let reused = self.link.answered.load(Ordering::Relaxed);
         let unsent = |link: &Link, error: &hyper::Error| link.failed(error, reused, Retry::Unsent);
@@ -101,6 +98,7 @@ impl Lease {
     }
 
     fn heard(&self, response: &Response<Incoming>, reused: bool) {
+        self.pool.answered();
         let closes = response
             .headers()
             .get(header::CONNECTION)
@@ -135,7 +133,8 @@ impl Link {
         let failed = if self.is_refused() {
             Failed::new(Cause::Status {
                 status: 429,
-                text: "the agent has too many connections of this IP (limits.http_max_conns_per_client)".into(),
+                text: "the agent has too many connections of this IP (limits.http_max_conns_per_client)"
+                    .into(),
                 unknown_endpoint: false,
             })
         } else if error.is_parse() {

@@ -32,7 +32,9 @@ pub(super) async fn resolve(
     let name = Name::from_str(host).map_err(|error| format!("{host:?} is no host name: {error}"))?;
     let mut addresses = match in_file(&name, hosts).or_else(|| loopback(&name)) {
         Some(addresses) => addresses,
-        None => by_servers(host, resolv_conf).await.map_err(|error| format!("looking up {host:?}: {error}"))?,
+        None => {
+            by_servers(host, resolv_conf).await.map_err(|error| format!("looking up {host:?}: {error}"))?
+        }
     };
     addresses.sort_by_key(IpAddr::is_ipv6);
     addresses.dedup();
@@ -41,7 +43,8 @@ pub(super) async fn resolve(
 }
 
 async fn by_servers(host: &str, resolv_conf: &Path) -> Result<Vec<IpAddr>, String> {
-    let no_servers = |error: &dyn std::fmt::Display| format!("no name servers: {}: {error}", resolv_conf.display());
+    let no_servers =
+        |error: &dyn std::fmt::Display| format!("no name servers: {}: {error}", resolv_conf.display());
     let text = fs::read(resolv_conf).map_err(|error| no_servers(&error))?;
     let (config, mut options) = parse_resolv_conf(text).map_err(|error| no_servers(&error))?;
     options.cache_size = 0;

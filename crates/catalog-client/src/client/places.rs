@@ -182,6 +182,16 @@ impl Places {
         self.forget_ended();
     }
 
+    /// The connection shall get no more requests. What runs on it goes on, and keeps its place.
+    pub(super) fn retire(&mut self, id: PlaceId) {
+        self.with(id, |load| match load {
+            Load::Shared { ended, .. } => *ended = true,
+            Load::Single(hold @ Hold::Idle(_)) => *hold = Hold::Closing,
+            Load::Single(_) | Load::Dialling => {}
+        });
+        self.forget_ended();
+    }
+
     /// The connection has ended. Streams that still run on it keep its place until they end as well.
     pub(super) fn closed(&mut self, id: PlaceId) {
         self.with(id, |load| match load {
@@ -259,7 +269,12 @@ impl Places {
 
 impl Load {
     /// How well a connection suits a request, more is better; `None` if it cannot take it.
-    fn preference(&self, want: Want, may_hold: bool, bounds: &Bounds) -> Option<(u8, usize, Option<Instant>)> {
+    fn preference(
+        &self,
+        want: Want,
+        may_hold: bool,
+        bounds: &Bounds,
+    ) -> Option<(u8, usize, Option<Instant>)> {
         match *self {
             // The one used last is the least likely to have been closed by the agent.
             Self::Single(Hold::Idle(since)) if may_hold => Some((0, 0, Some(since))),

@@ -33,6 +33,9 @@ use state::{State, Work};
 /// A connection that ends earlier than this without an answer "died at once".
 const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// Reads in a row without any answer, after which another address is tried.
+const SILENT: u8 = 2;
+
 pub(super) struct Pool {
     pub(super) config: ClientConfig,
     pub(super) sites: Vec<Arc<Site>>,
@@ -76,7 +79,10 @@ impl Pool {
         }
         self.counters.rate_capped.add(1);
         if self.rate_log.due(Instant::now()) {
-            tracing::warn!(limit = limits.queries_per_second, "more queries per second than the limit: they wait");
+            tracing::warn!(
+                limit = limits.queries_per_second,
+                "more queries per second than the limit: they wait"
+            );
         }
         match wait {
             Some(wait) => {
@@ -100,8 +106,8 @@ impl Pool {
             state.runtime = Some(Handle::current());
             let (sender, receiver) = oneshot::channel();
             state.wait(want, sender);
-            let limited = state.is_limited(want);
             let work = state.pump(self);
+            let limited = state.is_limited();
             drop(state);
             work.run(self);
             (receiver, limited)
@@ -149,6 +155,33 @@ impl Pool {
     /// A new connection brought an answer.
     pub(super) fn first_answer(&self) {
         self.state().budget.answered();
+    }
+
+    /// The agent answered: it is not silent.
+    pub(super) fn answered(&self) {
+        if self.sites.len() > 1 {
+            self.state().silent = 0;
+        }
+    }
+
+    /// The agent took a request that it answers at once, and said nothing in time. Twice in a row, it is
+    /// as good as unreachable: its host still takes connections, but it may be stopped.
+    pub(super) fn silent(self: &Arc<Self>, site: &Arc<Site>) {
+        if self.sites.len() < 2 {
+            return;
+        }
+        let idle = self.change(|state, _| {
+            let current = self.sites.get(state.site).is_some_and(|current| Arc::ptr_eq(current, site));
+            state.silent += u8::from(current);
+            if state.silent < SILENT {
+                return Vec::new();
+            }
+            state.silent = 0;
+            state.site = (state.site + 1) % self.sites.len();
+            tracing::info!(agent = %site.shown, "Consul says nothing there: another address is tried");
+            state.leave(site)
+        });
+        drop(idle);
     }
 
     /// Waiting time until a stream may be reset.
@@ -250,9 +283,10 @@ impl Pool {
         let counts = state.places.counts();
         ClientStatus {
             address: self.sites.get(state.site).map(|site| site.shown.to_string()).unwrap_or_default(),
-            protocol: state.multiplexed.filter(|_| state.has_connected).map(|multiplexed| {
-                if multiplexed { Protocol::Http2 } else { Protocol::Http1 }
-            }),
+            protocol: state
+                .multiplexed
+                .filter(|_| state.has_connected)
+                .map(|multiplexed| if multiplexed { Protocol::Http2 } else { Protocol::Http1 }),
             open: counts.open,
             parked: counts.parked,
             most: state.budget.most(),

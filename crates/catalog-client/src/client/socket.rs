@@ -57,7 +57,9 @@ pub(super) async fn open(
                 names::resolve(host, most, Path::new(names::RESOLV_CONF), Path::new(names::HOSTS));
             let addresses = timeout(timers.connect, looked_up)
                 .await
-                .map_err(|_| unreached(format!("no name server answered for {host:?} in {:?}", timers.connect)))?
+                .map_err(|_| {
+                    unreached(format!("no name server answered for {host:?} in {:?}", timers.connect))
+                })?
                 .map_err(unreached)?;
             let mut last = unreached(format!("{host:?} has no address"));
             for address in addresses {

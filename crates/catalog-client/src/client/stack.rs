@@ -17,7 +17,7 @@ use super::failed::{Failed, Retry};
 use super::places::Want;
 use super::pool::Pool;
 use super::request::{Call, Scope};
-use crate::error::Error;
+use crate::error::{Cause, Error};
 
 /// How often one request is sent at most: kept connections may all have ended behind our back.
 const TRIES: usize = 3;
@@ -129,7 +129,13 @@ async fn dispatch(pool: &Arc<Pool>, scope: &Scope, call: &Call) -> Result<Respon
             }
             Err(failed) => failed,
         };
+        if call.want == Want::Read && matches!(failed.cause, Cause::Timeout(_)) {
+            pool.silent(&site);
+        }
         let harmless = match failed.retry {
+            // An agent that was started again may count from the start: whoever waits must forget its
+            // index, and so must hear of it.
+            _ if call.want == Want::Blocking => false,
             Retry::No => false,
             Retry::Read => call.method == hyper::Method::GET,
             Retry::Unsent => true,

@@ -43,7 +43,9 @@ pub(super) fn load(files: &TlsFiles, needed: bool) -> Result<Option<Arc<rustls::
     let builder = if files.verify {
         builder.with_root_certificates(named.map_or_else(system_roots, Ok)?)
     } else {
-        tracing::warn!("the agent's certificate is not verified (CONSUL_HTTP_SSL_VERIFY): anybody can pose as it");
+        tracing::warn!(
+            "the agent's certificate is not verified (CONSUL_HTTP_SSL_VERIFY): anybody can pose as it"
+        );
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
     };
     let mut config = match pair {
@@ -71,7 +73,11 @@ fn named_roots(files: &TlsFiles) -> Result<Option<RootCertStore>, ConfigError> {
     for (what, path) in paths {
         for certificate in certificates(what, &path)? {
             let added = roots.add(certificate);
-            added.map_err(|error| ConfigError::File { what, path: path.clone(), reason: error.to_string() })?;
+            added.map_err(|error| ConfigError::File {
+                what,
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
         }
     }
     match &files.ca_path {
@@ -97,7 +103,8 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Con
     }
     for entry in fs::read_dir(folder).map_err(|error| wrong(folder, error.to_string()))? {
         let path = entry.map_err(|error| wrong(folder, error.to_string()))?.path();
-        let is_link = fs::symlink_metadata(&path).map_err(|error| wrong(&path, error.to_string()))?.is_symlink();
+        let is_link =
+            fs::symlink_metadata(&path).map_err(|error| wrong(&path, error.to_string()))?.is_symlink();
         let is_folder = fs::metadata(&path).map_err(|error| wrong(&path, error.to_string()))?.is_dir();
         match (is_folder, is_link) {
             (true, true) => {}

@@ -25,7 +25,9 @@ impl TokenSource {
     /// The file cannot be read, or is no token file.
     pub fn read(&self) -> Result<Option<Secret>, ConfigError> {
         match self {
-            Self::Value(secret) => Ok(Some(secret.clone()).filter(|secret| !secret.reveal().trim().is_empty())),
+            Self::Value(secret) => {
+                Ok(Some(secret.clone()).filter(|secret| !secret.reveal().trim().is_empty()))
+            }
             Self::File(path) => {
                 let wrong = |reason: String| ConfigError::File {
                     what: "token file (--token-file, CONSUL_HTTP_TOKEN_FILE)",
@@ -34,7 +36,9 @@ impl TokenSource {
                 };
                 let length = fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
                 if length > MAX_TOKEN_FILE {
-                    return Err(wrong(format!("{length} bytes are no token; name the file that holds only it")));
+                    return Err(wrong(format!(
+                        "{length} bytes are no token; name the file that holds only it"
+                    )));
                 }
                 let text = fs::read(path).map_err(|error| wrong(error.to_string()))?;
                 let text = std::str::from_utf8(&text).map_err(|_| wrong("not a text".into()))?.trim();

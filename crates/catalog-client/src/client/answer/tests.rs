@@ -44,7 +44,8 @@ fn the_headers_of_an_answer() {
     assert_eq!((bare.index, bare.content_hash, bare.known_leader), (None, None, None));
     assert!(!bare.streaming && !bare.filtered);
     assert_eq!(bare.default_deny, Some(false));
-    let odd = answer(response(200, &[("X-Consul-Index", "-1"), ("X-Consul-Query-Backend", "blocking-query")], ""));
+    let odd =
+        answer(response(200, &[("X-Consul-Index", "-1"), ("X-Consul-Query-Backend", "blocking-query")], ""));
     assert_eq!((odd.index, odd.streaming), (None, false));
 }
 
@@ -111,6 +112,7 @@ fn what_only_enterprise_has_names_the_setting() {
     assert!(text(partition).contains("--partition") && !text(partition).contains("--namespace"));
     let other = text("that is a Consul Enterprise feature");
     assert!(other.contains("--partition") && other.contains("--namespace"));
+    assert!(text("Client sent an HTTP request to an HTTPS server.\n").contains("https://"));
     assert_eq!(text("Invalid index"), "400: Invalid index");
 }
 

@@ -12,6 +12,7 @@ use super::super::budget::Budget;
 use super::super::failed::Failed;
 use super::super::lease::{Lease, Link, Sender};
 use super::super::places::{Bounds, PlaceId, Places, Want};
+use super::super::site::Site;
 use super::super::status::Protocol;
 use super::{Pool, dial};
 use crate::config::{ClientConfig, ClientLimits};
@@ -26,6 +27,8 @@ pub(super) struct State {
     pub(super) has_connected: bool,
     /// The address that works, or is tried next.
     pub(super) site: usize,
+    /// Reads in a row that this address did not answer.
+    pub(super) silent: u8,
     /// Connections that ended and were not replaced yet.
     pub(super) lost: u64,
     /// Where connections are driven.
@@ -54,6 +57,7 @@ impl State {
             multiplexed,
             has_connected: false,
             site: 0,
+            silent: 0,
             lost: 0,
             runtime: None,
             watched: false,
@@ -113,11 +117,15 @@ impl State {
         self.reads.len() + self.blocking.len()
     }
 
-    /// Whether a request of this kind must wait for others to end.
-    pub(super) fn is_limited(&self, want: Want) -> bool {
-        let (counts, bounds) = (self.places.counts(), self.bounds());
-        let full = counts.open >= bounds.connections && counts.dialling == 0;
-        full || (want == Want::Blocking && counts.blocking >= bounds.blocking())
+    /// Whether more wait than the connections being made will serve: the last of them must wait for
+    /// others to end.
+    pub(super) fn is_limited(&self) -> bool {
+        let dialling = self.places.counts().dialling;
+        match self.multiplexed {
+            None => false,
+            Some(false) => self.waiting() > dialling,
+            Some(true) => self.waiting() > dialling.saturating_mul(self.streams),
+        }
     }
 
     /// Gives connections to those who wait, and says what else is to be done without the lock.
@@ -189,6 +197,23 @@ impl State {
     pub(super) fn expire(&mut self, now: Instant, config: &ClientConfig) -> Vec<Connection> {
         let expired = self.places.expire(now, config.timers.idle, config.limits.idle);
         expired.iter().filter_map(|id| self.connections.remove(id)).collect()
+    }
+
+    /// Nothing new is to be sent there: its connections are given up, those without work now, the others
+    /// when their requests end.
+    pub(super) fn leave(&mut self, site: &Arc<Site>) -> Vec<Connection> {
+        let left: Vec<PlaceId> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| Arc::ptr_eq(&connection.link.site, site))
+            .map(|(id, _)| *id)
+            .collect();
+        left.iter()
+            .filter_map(|id| {
+                self.places.retire(*id);
+                self.connections.remove(id)
+            })
+            .collect()
     }
 
     pub(super) fn closed(&mut self, id: PlaceId) -> Option<Connection> {

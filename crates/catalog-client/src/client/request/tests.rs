@@ -94,7 +94,8 @@ fn the_scope_is_sent_exactly_when_configured_and_the_querys_own_wins() {
 #[test]
 fn times_to_the_last_byte() {
     let config = ClientConfig::default();
-    let (small, large) = (Read { path: "/", ..Default::default() }, Read { path: "/", large: true, agent: false });
+    let (small, large) =
+        (Read { path: "/", ..Default::default() }, Read { path: "/", large: true, agent: false });
     let wait = Duration::from_secs(64);
     assert_eq!(call(&config, &small, &Ask::Now, wait).longest, Duration::from_secs(15));
     assert_eq!(call(&config, &large, &Ask::Stale, wait).longest, Duration::from_secs(60));
