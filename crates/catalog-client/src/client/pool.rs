@@ -292,7 +292,7 @@ impl Pool {
             most: state.budget.most(),
             streams: counts.streams,
             in_flight: counts.in_flight,
-            waiting: state.waiting(),
+            waiting: state.count_waiting(),
             totals: self.counters.totals(),
         }
     }

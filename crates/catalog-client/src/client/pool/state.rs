@@ -113,8 +113,14 @@ impl State {
         queue.push_back(waiter);
     }
 
-    pub(super) fn waiting(&self) -> usize {
+    /// How many wait, at most: some may have given up.
+    fn waiting(&self) -> usize {
         self.reads.len() + self.blocking.len()
+    }
+
+    /// How many wait.
+    pub(super) fn count_waiting(&self) -> usize {
+        self.reads.iter().chain(&self.blocking).filter(|waiter| !waiter.is_closed()).count()
     }
 
     /// Whether more wait than the connections being made will serve: the last of them must wait for
