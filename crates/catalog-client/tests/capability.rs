@@ -70,9 +70,8 @@ async fn probe(recording: &str) -> Capabilities {
 }
 
 fn client(address: &str) -> Client {
-    let mut config = ClientConfig::default();
-    config.addresses = vec![Address::parse(address, None).unwrap()];
-    Client::new(config).unwrap()
+    let addresses = vec![Address::parse(address, None).unwrap()];
+    Client::new(ClientConfig { addresses, ..ClientConfig::default() }).unwrap()
 }
 
 fn verdicts(found: &Capabilities) -> [Verdict; 7] {

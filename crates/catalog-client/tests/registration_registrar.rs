@@ -1,6 +1,6 @@
 //! The registrar against an agent that plays a script, on a clock that only moves when all wait.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its support fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its support fails")]
 
 use catalog_client::{
     Error,
@@ -14,6 +14,7 @@ use catalog_client::{
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, VecDeque},
+    future::Future,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -39,6 +40,8 @@ struct Script {
     /// By the word that is in the path.
     replies: BTreeMap<&'static str, VecDeque<Reply>>,
     knows: bool,
+    /// Does not answer whether it knows.
+    deaf: bool,
     lists: bool,
     empty: bool,
     /// Seconds since the start, path, body.
@@ -51,6 +54,7 @@ impl Played {
             start: Instant::now(),
             replies: BTreeMap::new(),
             knows: true,
+            deaf: false,
             lists: true,
             empty: true,
             seen: Vec::new(),
@@ -105,7 +109,11 @@ impl Agent for Played {
     }
 
     async fn knows(&self, _id: &str) -> Result<bool, Error> {
-        Ok(self.0.lock().unwrap().knows)
+        let script = self.0.lock().unwrap();
+        if script.deaf {
+            return Err(error("agent/service", Cause::Timeout("no answer".to_owned())));
+        }
+        Ok(script.knows)
     }
 
     async fn lists(&self, _name: &str, _id: &str) -> Result<bool, Error> {
@@ -138,6 +146,11 @@ async fn pass(seconds: u64) {
     sleep(Duration::from_millis(1)).await;
 }
 
+/// Fails where it would wait for ever.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(600), what).await.expect("it never ends")
+}
+
 const REGISTER: &str = "service/register";
 
 #[tokio::test(start_paused = true)]
@@ -166,13 +179,13 @@ async fn a_refusal_at_the_start_ends_with_the_agents_text_and_the_rule() {
         let agent = Played::new();
         agent.script(REGISTER, &[Reply::Status(code, text)]);
         let (handle, run) = start(&agent);
-        let refused = run.await.unwrap().unwrap_err();
+        let refused = soon(run).await.unwrap().unwrap_err();
         let shown = refused.to_string();
         assert!(shown.contains(text) && shown.contains(expected), "{shown}");
         assert_eq!(agent.times(REGISTER), [0.0]);
         assert_eq!(handle.status().state, State::Refused);
         // Whoever asks for something now does not wait for ever.
-        assert!(handle.maintenance(Some("drain")).await.is_err());
+        assert!(soon(handle.maintenance(Some("drain"))).await.is_err());
         assert!(handle.deregister().await.is_err());
     }
 }
@@ -185,7 +198,7 @@ async fn no_leader_at_the_start_is_endured_for_a_minute() {
         let (handle, run) = start(&agent);
         pass(59).await;
         assert_eq!(handle.status().state, State::Starting);
-        let refused = run.await.unwrap().unwrap_err();
+        let refused = soon(run).await.unwrap().unwrap_err();
         assert!(refused.to_string().contains("mesh-gateway cannot be registered"), "{refused}");
         let times = agent.times(REGISTER);
         assert!((60.0..60.1).contains(times.last().unwrap()), "{times:?}");
@@ -253,6 +266,7 @@ async fn a_forgotten_registration_is_made_again_at_most_every_10_s() {
     let agent = Played::new();
     let (handle, _run) = start(&agent);
     pass(100).await;
+    agent.0.lock().unwrap().knows = false;
     handle.missing();
     pass(0).await;
     let times = agent.times(REGISTER);
@@ -266,6 +280,35 @@ async fn a_forgotten_registration_is_made_again_at_most_every_10_s() {
     assert!((10..=13).contains(&times.len()), "{times:?}");
     assert!(times.windows(2).skip(1).all(|pair| pair[1] - pair[0] >= 10.0), "{times:?}");
     assert_eq!(handle.status().counts.missing, times.len() as u64 - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_from_before_the_registration_does_no_harm() {
+    let agent = Played::new();
+    let (handle, _run) = start(&agent);
+    pass(0).await;
+    handle.missing();
+    pass(60).await;
+    let status = handle.status();
+    assert_eq!((status.state, status.counts.missing), (State::Registered, 0));
+    assert_eq!(agent.times(REGISTER).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_cannot_be_asked_is_asked_again() {
+    let agent = Played::new();
+    let (handle, _run) = start(&agent);
+    pass(100).await;
+    agent.0.lock().unwrap().deaf = true;
+    handle.missing();
+    pass(60).await;
+    assert_eq!(handle.status().state, State::Registered);
+    {
+        let mut script = agent.0.lock().unwrap();
+        (script.deaf, script.knows) = (false, false);
+    }
+    pass(6).await;
+    assert_eq!(agent.times(REGISTER).len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -289,6 +332,7 @@ async fn once_registered_no_refusal_ends_the_process() {
     let (handle, run) = start(&agent);
     pass(100).await;
     agent.script(REGISTER, &[Reply::Status(403, "ACL not found")]);
+    agent.0.lock().unwrap().knows = false;
     handle.missing();
     pass(3600).await;
     assert!(!run.is_finished());
@@ -336,6 +380,7 @@ async fn maintenance_is_switched_and_nothing_registers_during_it() {
     let agent = Played::new();
     let (handle, _run) = start(&agent);
     pass(100).await;
+    agent.0.lock().unwrap().knows = false;
     handle.maintenance(Some("drain & stop")).await.unwrap();
     let path = agent.last("maintenance").0;
     assert_eq!(path, "/v1/agent/service/maintenance/mesh%2Dgateway?enable=true&reason=drain%20%26%20stop");
@@ -358,6 +403,7 @@ async fn maintenance_does_not_wait_for_a_registration_that_hangs() {
     let (handle, _run) = start(&agent);
     pass(100).await;
     agent.script(REGISTER, &[Reply::Hang]);
+    agent.0.lock().unwrap().knows = false;
     handle.missing();
     pass(1).await;
     let limit = Duration::from_secs(1);
@@ -390,8 +436,8 @@ async fn the_last_words_are_tried_for_5_s() {
         pass(100).await;
         let begun = Instant::now();
         let error = match word {
-            "maintenance" => handle.maintenance(Some("drain")).await.unwrap_err(),
-            _ => handle.deregister().await.unwrap_err(),
+            "maintenance" => soon(handle.maintenance(Some("drain"))).await.unwrap_err(),
+            _ => soon(handle.deregister()).await.unwrap_err(),
         };
         assert!(error.to_string().contains("connection refused"), "{error}");
         assert!(begun.elapsed() <= Duration::from_secs(5), "{:?}", begun.elapsed());
@@ -401,7 +447,7 @@ async fn the_last_words_are_tried_for_5_s() {
     agent.script("maintenance", &[Reply::Status(403, "Permission denied")]);
     let (handle, _run) = start(&agent);
     pass(100).await;
-    assert!(handle.maintenance(Some("drain")).await.is_err());
+    assert!(soon(handle.maintenance(Some("drain"))).await.is_err());
     assert_eq!(agent.times("maintenance").len(), 1, "a refusal stays one");
 }
 
@@ -413,7 +459,7 @@ async fn taking_it_back_ends_the_registrar_also_where_it_is_gone() {
         let (handle, run) = start(&agent);
         pass(100).await;
         handle.deregister().await.unwrap();
-        run.await.unwrap().unwrap();
+        soon(run).await.unwrap().unwrap();
         assert_eq!(handle.status().state, State::Ended);
         assert_eq!(agent.times("deregister").len(), 1);
         handle.deregister().await.unwrap();
@@ -463,7 +509,7 @@ async fn in_the_catalog_readiness_and_maintenance_are_its_own_check() {
 
     agent.script("catalog/register", &[Reply::Refused]);
     let begun = Instant::now();
-    assert!(handle.maintenance(Some("drain")).await.is_err());
+    assert!(soon(handle.maintenance(Some("drain"))).await.is_err());
     assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
 }
 
@@ -475,7 +521,7 @@ async fn in_the_catalog_the_node_goes_unless_others_use_it() {
         let (handle, run) = start_in(catalog(), &agent);
         pass(1).await;
         handle.deregister().await.unwrap();
-        run.await.unwrap().unwrap();
+        soon(run).await.unwrap().unwrap();
         let removals = agent.times("catalog/deregister").len();
         assert_eq!(removals, if empty { 2 } else { 1 });
         let service = &agent.last("catalog/deregister").1["ServiceID"];

@@ -120,7 +120,11 @@ impl Machine {
     pub(super) fn heed(&mut self, wants: Wants, now: Instant) {
         let before = std::mem::replace(&mut self.wants, wants);
         if self.wants.missing > before.missing && self.status.state == State::Registered {
-            self.lost(now);
+            // Who says so may have asked before the last registration was made.
+            match self.agentless() {
+                true => self.lost(now),
+                false => self.confirm = Some(now),
+            }
         }
         if self.wants.returned > before.returned {
             self.agent_returned(now);

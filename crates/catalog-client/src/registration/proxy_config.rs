@@ -19,8 +19,9 @@ pub struct GatewayProxyConfig {
     pub bind_tagged_addresses: bool,
     /// `envoy_gateway_bind_addresses`: listen on these too, by name.
     pub bind_addresses: BTreeMap<String, HostPort>,
-    /// `connect_timeout_ms`: time for a TCP connection. Default 5 s, also for anything below 1 ms.
-    pub connect_timeout: Duration,
+    /// `connect_timeout_ms`: time for a TCP connection. `None` for the default (5 s with Envoy), also for
+    /// anything below 1 ms.
+    pub connect_timeout: Option<Duration>,
     /// `envoy_dns_discovery_type`.
     pub dns_discovery: DnsDiscovery,
     /// `envoy_gateway_remote_tcp_*`: keepalive towards gateways of other datacenters.
@@ -73,7 +74,7 @@ impl GatewayProxyConfig {
             keys.bool(&["envoy_gateway_bind_tagged_addresses", "envoy_mesh_gateway_bind_tagged_addresses"]);
         let bind_addresses =
             keys.addresses(&["envoy_gateway_bind_addresses", "envoy_mesh_gateway_bind_addresses"]);
-        let connect_timeout = keys.positive("connect_timeout_ms").unwrap_or(5000);
+        let connect_timeout = keys.positive("connect_timeout_ms");
         let dns = keys.text("envoy_dns_discovery_type").unwrap_or_default();
         let keepalive = RemoteKeepalive {
             time: keys.seconds("envoy_gateway_remote_tcp_keepalive_time"),
@@ -89,7 +90,7 @@ impl GatewayProxyConfig {
             no_default_bind,
             bind_tagged_addresses,
             bind_addresses,
-            connect_timeout: Duration::from_millis(connect_timeout.into()),
+            connect_timeout: connect_timeout.map(|time| Duration::from_millis(time.into())),
             dns_discovery: match dns.to_ascii_lowercase().as_str() {
                 "strict_dns" => DnsDiscovery::Strict,
                 _ => DnsDiscovery::Logical,

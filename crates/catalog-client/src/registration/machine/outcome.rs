@@ -47,20 +47,25 @@ impl Machine {
         let mut wait = pause(failure, self.failures, random, &self.config);
         if !self.ever && failure == Failure::Trouble {
             // The last try falls on the end of the patience.
-            wait = wait.min(self.config.start_patience.saturating_sub(trouble));
+            let left = self.config.start_patience.saturating_sub(trouble);
+            wait = wait.min(left.max(Duration::from_millis(1)));
         }
         self.register = Some((reason, now + wait));
     }
 
     /// Takes note of whether the agent knows the service.
     pub(in crate::registration) fn confirmed(&mut self, known: Result<bool, Error>, now: Instant) {
-        self.confirm = None;
-        match known {
-            Ok(true) => {}
-            Ok(false) => self.lost(now),
-            // Whoever says that the agent is back says it again.
-            Err(error) => tracing::debug!(%error, "cannot ask the agent about the own registration"),
-        }
+        self.confirm = match known {
+            Ok(true) => None,
+            Ok(false) => {
+                self.lost(now);
+                None
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot ask the agent about the own registration");
+                Some(now + self.config.unreachable_retry_max)
+            }
+        };
     }
 
     /// Takes note of whether the token sees the registration.

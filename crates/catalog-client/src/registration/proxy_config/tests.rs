@@ -8,7 +8,7 @@ fn read(value: &Value) -> GatewayProxyConfig {
 #[test]
 fn nothing_is_the_default() {
     let config = GatewayProxyConfig::default();
-    assert_eq!(config.connect_timeout, Duration::from_secs(5));
+    assert_eq!(config.connect_timeout, None);
     assert_eq!((config.no_default_bind, config.bind_tagged_addresses), (false, false));
     assert_eq!((config.protocol.as_str(), config.dns_discovery), ("tcp", DnsDiscovery::Logical));
     assert_eq!((config.remote_keepalive, config.max_inbound_connections), (None, None));
@@ -25,18 +25,18 @@ fn types_are_weak_and_names_have_no_case() {
         assert!(!config.no_default_bind && config.problems.is_empty(), "{no}");
     }
     let table = [
-        (json!(1500), 1500),
-        (json!("1500"), 1500),
-        (json!(1500.9), 1500),
-        (json!(0), 5000),
-        (json!("0"), 5000),
-        (json!(-3), 5000),
-        (json!(""), 5000),
-        (json!(null), 5000),
+        (json!(1500), Some(1500)),
+        (json!("1500"), Some(1500)),
+        (json!(1500.9), Some(1500)),
+        (json!(0), None),
+        (json!("0"), None),
+        (json!(-3), None),
+        (json!(""), None),
+        (json!(null), None),
     ];
     for (value, expected) in table {
         let config = read(&json!({ "connect_timeout_ms": value }));
-        assert_eq!(config.connect_timeout.as_millis(), expected, "{value}");
+        assert_eq!(config.connect_timeout, expected.map(Duration::from_millis), "{value}");
         assert!(config.problems.is_empty());
     }
 }
@@ -87,7 +87,7 @@ fn what_is_not_ours_is_listed_and_what_cannot_be_meant_is_said() {
     assert_eq!(config.ignored, ["envoy_listener_json", "envoy_stats_tags", "mine", "xds_fetch_timeout_ms"]);
     assert_eq!(config.problems.len(), 5, "{:?}", config.problems);
     assert_eq!(config.bind_addresses.len(), 1);
-    assert_eq!(config.connect_timeout, Duration::from_secs(5));
+    assert_eq!(config.connect_timeout, None);
     let config = read(&json!({"envoy_gateway_bind_addresses": [1]}));
     assert_eq!(
         config.problems,
