@@ -59,7 +59,16 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
         let how = if nature.every.is_some() { How::Poll } else { How::Block };
         let shown = Shown::new(query.path(), how);
         let (ear, epoch) = (agent.listen(), agent.epoch());
-        Self { agent: agent.clone(), query, inner: Loop::new(nature), ear, epoch, shown, wakes: 0, said: false }
+        Self {
+            agent: agent.clone(),
+            query,
+            inner: Loop::new(nature),
+            ear,
+            epoch,
+            shown,
+            wakes: 0,
+            said: false,
+        }
     }
 
     /// Its row on an admin page.

@@ -75,6 +75,19 @@ impl Got {
         }
     }
 
+    /// What a script answers.
+    #[cfg(test)]
+    pub(crate) fn scripted(index: Option<u64>, body: Option<&str>) -> Self {
+        Self {
+            index,
+            content_hash: None,
+            print: body.map_or(Print::ABSENT, Print::of),
+            empty: body.is_some_and(|body| is_empty(body.as_bytes())),
+            filtered: false,
+            default_deny: None,
+        }
+    }
+
     /// The index to work with.
     pub(super) fn number(&self) -> u64 {
         self.index.unwrap_or(1).max(1)

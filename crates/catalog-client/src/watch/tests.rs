@@ -5,7 +5,7 @@ mod outages;
 mod properties;
 mod rows;
 
-use super::{Context, Fresh, Got, Loop, Nature, Sent, Verdict, WatchConfig, print::Print};
+use super::{Context, Fresh, Got, Loop, Nature, Sent, Verdict, WatchConfig};
 use crate::{error::Class, query::Ask};
 use std::time::{Duration, Instant};
 
@@ -92,14 +92,13 @@ impl Bench {
     /// The answer to a read, after `held`.
     fn answer(&mut self, sent: &Sent, held: Duration, index: Option<u64>, body: Option<&str>) -> Verdict {
         self.now += held;
-        let got = got(index, body);
+        let got = Got::scripted(index, body);
         let verdict = {
-            let context =
-                Context { config: &self.config, denies_openly: self.denies_openly, random: 1.0 };
+            let context = Context { config: &self.config, denies_openly: self.denies_openly, random: 1.0 };
             self.inner.answered(self.now, sent, &got, &context)
         };
         if let Verdict::Fresh(fresh) = &verdict {
-            self.apply(fresh.clone(), body);
+            self.apply(*fresh, body);
         }
         verdict
     }
@@ -128,17 +127,6 @@ impl Bench {
     #[track_caller]
     fn holds(&self, body: &str) {
         assert_eq!(self.document.as_deref(), Some(body));
-    }
-}
-
-fn got(index: Option<u64>, body: Option<&str>) -> Got {
-    Got {
-        index,
-        content_hash: None,
-        print: body.map_or(Print::ABSENT, Print::of),
-        empty: body.is_some_and(|body| matches!(body, "[]" | "null" | "{}")),
-        filtered: false,
-        default_deny: None,
     }
 }
 

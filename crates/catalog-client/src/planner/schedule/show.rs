@@ -45,4 +45,16 @@ impl Schedule {
         };
         there(true).chain(there(false)).take(most).map(row).collect()
     }
+
+    /// Places taken or free, and times and turns waited for.
+    #[cfg(test)]
+    pub(in crate::planner) fn sizes(&self) -> (usize, usize) {
+        let queued = self.urgent.len() + self.fresh.len() + self.fast.len();
+        (self.entries.len(), self.polls.len() + self.rounds.len() + queued)
+    }
+
+    #[cfg(test)]
+    pub(in crate::planner) fn entry_size() -> usize {
+        size_of::<Option<Entry>>()
+    }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// What an answer means.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
     /// What is known is confirmed.
     Same {
@@ -79,7 +79,7 @@ pub(crate) enum Verdict {
 }
 
 /// A body to be decoded.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Fresh {
     print: Print,
     pub(crate) facts: Facts,

@@ -80,7 +80,7 @@ fn row_45_a_body_that_cannot_be_read_changes_nothing_and_is_asked_for_again() {
     let refuse = |bench: &mut Bench, index, body| {
         let sent = bench.send();
         bench.now += MS;
-        let got = got(Some(index), Some(body));
+        let got = Got::scripted(Some(index), Some(body));
         let verdict = {
             let context = Context { config: &bench.config, denies_openly: false, random: 1.0 };
             bench.inner.answered(bench.now, &sent, &got, &context)

@@ -11,9 +11,14 @@ enum Deed {
     /// Something was written first.
     Write,
     /// The old index with an empty body, early or late.
-    Same { body: bool, held: u64 },
+    Same {
+        body: bool,
+        held: u64,
+    },
     /// A lower index, another body: a replay, a lagging copy.
-    Lower { index: u64 },
+    Lower {
+        index: u64,
+    },
     /// The index of what is applied with less in it: a right was lost.
     Less,
     /// The same again as before with a risen index.
