@@ -32,6 +32,8 @@ pub use registration::Instance;
 pub use start::ConsulBuilder;
 pub use version::Version;
 
+pub(crate) use tls::ConsulTls;
+
 /// A start takes 2 s on a machine with nothing else to do.
 const START_WITHIN: Duration = Duration::from_secs(40);
 

@@ -73,7 +73,7 @@ impl Loopback {
     }
 
     /// The address with that port.
-    pub(crate) fn at(&self, offset: u16) -> SocketAddr {
+    pub fn at(&self, offset: u16) -> SocketAddr {
         SocketAddr::new(self.ip, self.port(offset))
     }
 

@@ -46,7 +46,8 @@ impl Instance {
         self
     }
 
-    fn documents(&self) -> [Value; 2] {
+    /// What an agent is given: the service and its sidecar.
+    pub(crate) fn documents(&self) -> [Value; 2] {
         let (ip, port) = (self.sidecar.ip().to_string(), self.sidecar.port());
         let mut service = json!({
             "Name": self.service, "ID": self.id, "Address": ip, "Port": port, "Meta": self.meta, "Tags": self.tags,
