@@ -29,6 +29,8 @@ enum Reply {
     Good,
     Refused,
     Status(u16, &'static str),
+    /// A status after seconds.
+    Slow(u64, u16),
     Hang,
 }
 
@@ -103,6 +105,13 @@ impl Agent for Played {
             Reply::Status(status, text) => {
                 let text = text.to_owned();
                 Err(error(&write.path, Cause::Status { status, text, unknown_endpoint: false }))
+            }
+            Reply::Slow(seconds, status) => {
+                sleep(Duration::from_secs(seconds)).await;
+                Err(error(
+                    &write.path,
+                    Cause::Status { status, text: String::new(), unknown_endpoint: false },
+                ))
             }
             Reply::Hang => std::future::pending().await,
         }
@@ -204,6 +213,17 @@ async fn no_leader_at_the_start_is_endured_for_a_minute() {
         assert!((60.0..60.1).contains(times.last().unwrap()), "{times:?}");
         assert!((6..=12).contains(&times.len()), "{times:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_minute_begins_with_the_first_try() {
+    let agent = Played::new();
+    agent.script(REGISTER, &[Reply::Slow(7, 500)]);
+    let (_handle, run) = start(&agent);
+    let begun = Instant::now();
+    soon(run).await.unwrap().unwrap_err();
+    let took = begun.elapsed().as_secs();
+    assert!((60..=67).contains(&took), "{took}");
 }
 
 #[tokio::test(start_paused = true)]

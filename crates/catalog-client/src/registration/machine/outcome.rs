@@ -28,7 +28,8 @@ impl Machine {
             Failure::Refusal => counts.refusals += 1,
         }
         self.trouble_since = match failure {
-            Failure::Trouble => self.trouble_since.or(Some(now)),
+            // From the beginning of the try: without a leader an agent takes 7 s for its answer.
+            Failure::Trouble => self.trouble_since.or(self.status.last_try),
             Failure::Unreachable | Failure::Refusal => None,
         };
         let trouble = self.trouble_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
