@@ -1,5 +1,6 @@
 //! TLS towards an agent: files become a configuration of rustls.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use rustls_pki_types::pem::{Error as PemError, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use crate::config::{ConfigError, TlsFiles};
+use named::Named;
+
+mod named;
 
 const CA_FILE: &str = "CA file (--ca-file, CONSUL_CACERT)";
 const CA_PATH: &str = "file in the CA folder (--ca-path, CONSUL_CAPATH)";
@@ -41,7 +45,13 @@ pub(super) fn load(files: &TlsFiles, needed: bool) -> Result<Option<Arc<rustls::
         .with_safe_default_protocol_versions()
         .map_err(wrong)?;
     let builder = if files.verify {
-        builder.with_root_certificates(named.map_or_else(system_roots, Ok)?)
+        match named {
+            None => builder.with_root_certificates(system_roots()?),
+            Some((roots, named)) => {
+                let named = Named::new(roots, named, provider).map_err(ConfigError::Tls)?;
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(named))
+            }
+        }
     } else {
         tracing::warn!(
             "the agent's certificate is not verified (CONSUL_HTTP_SSL_VERIFY): anybody can pose as it"
@@ -58,7 +68,10 @@ pub(super) fn load(files: &TlsFiles, needed: bool) -> Result<Option<Arc<rustls::
     Ok(Some(Arc::new(config)))
 }
 
-fn named_roots(files: &TlsFiles) -> Result<Option<RootCertStore>, ConfigError> {
+/// Roots, and the certificates that they were made of.
+type Roots = (RootCertStore, HashSet<CertificateDer<'static>>);
+
+fn named_roots(files: &TlsFiles) -> Result<Option<Roots>, ConfigError> {
     let paths = match (&files.ca_file, &files.ca_path) {
         (Some(file), _) => vec![(CA_FILE, file.clone())],
         (None, Some(folder)) => {
@@ -69,9 +82,10 @@ fn named_roots(files: &TlsFiles) -> Result<Option<RootCertStore>, ConfigError> {
         }
         (None, None) => return Ok(None),
     };
-    let mut roots = RootCertStore::empty();
+    let (mut roots, mut named) = (RootCertStore::empty(), HashSet::new());
     for (what, path) in paths {
         for certificate in certificates(what, &path)? {
+            named.insert(certificate.clone());
             let added = roots.add(certificate);
             added.map_err(|error| ConfigError::File {
                 what,
@@ -86,7 +100,7 @@ fn named_roots(files: &TlsFiles) -> Result<Option<RootCertStore>, ConfigError> {
             path: folder.clone(),
             reason: "holds no file".into(),
         }),
-        _ => Ok(Some(roots)),
+        _ => Ok(Some((roots, named))),
     }
 }
 
