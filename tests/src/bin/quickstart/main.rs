@@ -1,12 +1,16 @@
 //! Two datacenters on this machine, joined by two mesh gateways as real processes; a call through them, hop by hop,
-//! with what each hop recorded.
+//! with what each hop recorded. With `--consul` each datacenter has a real Consul, from which its gateway runs.
 //!
 //! Started by `scripts/quickstart`, which builds the gateways first. Stays until Ctrl-C; `--once` checks and ends.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person")]
 
 mod by_hand;
+mod commands;
+mod consul;
+mod evidence;
 mod report;
+mod scene;
 mod tour;
 mod world;
 
@@ -18,19 +22,24 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
 use report::Report;
-use world::World;
+use scene::Scene;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let once = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [flag] if flag == "--once" => true,
-        other => {
-            eprintln!("quickstart: unknown arguments {other:?} (there is only --once)");
-            return ExitCode::from(2);
+    let (mut once, mut consul) = (false, false);
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--once" => once = true,
+            "--consul" => consul = true,
+            other => {
+                eprintln!("quickstart: unknown argument {other:?} (there are --once and --consul)");
+                return ExitCode::from(2);
+            }
         }
-    };
-    match quickstart(once).await {
+    }
+    let outcome =
+        if consul { quickstart::<consul::World>(once).await } else { quickstart::<world::World>(once).await };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -41,48 +50,53 @@ async fn main() -> ExitCode {
 }
 
 /// Whether everything was as expected.
-async fn quickstart(once: bool) -> Result<bool> {
+async fn quickstart<S: Scene>(once: bool) -> Result<bool> {
     // Listened for from the start: an early Ctrl-C also ends in order.
     let mut interrupt = Interrupt::new()?;
     let dir = folder()?;
     let mut report = Report::new();
-    let shown = show(dir.path(), &mut report, once, &mut interrupt).await;
+    let shown = show::<S>(dir.path(), &mut report, once, &mut interrupt).await;
     if matches!(shown, Ok(Shown::Interrupted)) {
         eprintln!("quickstart: interrupted before it was through");
         return Ok(!once);
     }
     if shown.is_err() || !report.is_good() {
         // What went wrong is in there.
-        println!("\nThe gateways' logs are kept in {}", dir.keep().display());
+        println!("\nAll logs are kept in {}", dir.keep().display());
     }
     shown?;
     report.summary();
     Ok(report.is_good())
 }
 
-async fn show(dir: &Path, report: &mut Report, once: bool, interrupt: &mut Interrupt) -> Result<Shown> {
-    let world = tokio::select! {
-        world = World::start(dir) => world?,
+async fn show<S: Scene>(
+    dir: &Path,
+    report: &mut Report,
+    once: bool,
+    interrupt: &mut Interrupt,
+) -> Result<Shown> {
+    let scene = tokio::select! {
+        scene = S::start(dir) => scene?,
         () = interrupt.wait() => return Ok(Shown::Interrupted),
     };
-    world.introduce(report);
+    scene.introduce(report);
     tokio::select! {
-        toured = tour::run(&world, report) => toured?,
+        toured = scene.tour(report) => toured?,
         () = interrupt.wait() => {
-            world.stop(report).await?;
+            scene.stop(report).await?;
             return Ok(Shown::Interrupted);
         }
     }
     if once {
-        by_hand::check(&world, report).await?;
+        scene.check_commands(report).await?;
     } else {
-        by_hand::print(&world, report);
+        scene.print_commands(report)?;
         tokio::select! {
             () = interrupt.wait() => report.text("\nDraining the gateways ..."),
-            died = world.gateway_died() => anyhow::bail!("{died}"),
+            died = scene.gateway_died() => anyhow::bail!("{died}"),
         }
     }
-    world.stop(report).await?;
+    scene.stop(report).await?;
     Ok(Shown::Whole)
 }
 

@@ -4,6 +4,8 @@
 use std::fmt::Display;
 use std::io::IsTerminal;
 
+use gateway_testkit::Gateway;
+
 const NAME_WIDTH: usize = 12;
 
 /// Prints, and counts what was not as expected.
@@ -52,6 +54,17 @@ impl Report {
     /// A further line of the same party.
     pub(crate) fn more(&self, what: impl Display) {
         println!("   {:NAME_WIDTH$}  {}", "", self.paint("2", &what.to_string()));
+    }
+
+    /// Where the gateways' pages are, and how all this ends.
+    pub(crate) fn admin_pages(&self, gateways: &[&Gateway]) {
+        self.heading("Admin pages");
+        for gateway in gateways {
+            if let Ok(admin) = gateway.admin() {
+                self.hop(&format!("gateway {}", gateway.name()), format!("http://{}/", admin.address()));
+            }
+        }
+        self.text("\nEverything runs until Ctrl-C, and is removed then.");
     }
 
     /// An expectation; `instead` is shown if it does not hold.

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
-use gateway_testkit::{Call, Deadline, Gateway, Upstream, Via, wait_for};
+use anyhow::Result;
+use gateway_testkit::{Call, Deadline, Upstream, Via};
 use serde_json::Value;
 
+use crate::evidence::{far_peer, hops, open_connection, show_count, show_hop, show_record, text};
 use crate::report::Report;
 use crate::world::World;
 
@@ -37,7 +38,8 @@ pub(crate) async fn run(world: &World, report: &mut Report) -> Result<()> {
     refused(world, report, dc1).await?;
 
     report.step("what the gateways count");
-    figures(world, report).await
+    figures(world, report).await;
+    Ok(())
 }
 
 /// One call, told hop by hop; gives the instance that answered.
@@ -50,21 +52,10 @@ async fn call(world: &World, report: &mut Report, upstream: &Upstream, via: Via)
 
     let mut peer = call.local;
     let mut rows = Vec::new();
-    for (gateway, rule) in hops(world, via) {
+    for (gateway, expected) in hops((&world.dc1, &world.dc2), upstream, via) {
         let row = open_connection(gateway, peer, &sni(world, upstream)).await?;
-        show_hop(report, gateway, &row);
-        let endpoint = address(&row, "endpoint");
-        report.expect(
-            text(&row, "rule") == rule.0 && text(&row, "service") == rule.1(upstream),
-            &format!("gateway {} went by the name alone", gateway.name()),
-            &row,
-        );
         let next = if gateway.name() == "dc1" { world.dc2.address()? } else { greeting.address };
-        report.expect(
-            endpoint == Some(next),
-            "and dialled who must come next",
-            format!("{endpoint:?}, not {next}"),
-        );
+        show_hop(report, gateway, &row, &expected, next);
         rows.push((gateway, peer));
         // Where this gateway's own connection comes from, only the next hop can tell.
         peer = match gateway.name() {
@@ -75,38 +66,9 @@ async fn call(world: &World, report: &mut Report, upstream: &Upstream, via: Via)
     both_ends(world, report, upstream, &call);
     call.close().await?;
     for (gateway, peer) in rows {
-        record(report, gateway, peer, &sni(world, upstream)).await?;
+        show_record(report, gateway, peer, &sni(world, upstream)).await?;
     }
     Ok(greeting.instance)
-}
-
-/// The rule that decides in a gateway, and the service that it counts the connection for.
-type Expected = (&'static str, fn(&Upstream) -> String);
-
-fn hops(world: &World, via: Via) -> Vec<(&Gateway, Expected)> {
-    let far: Expected = ("remote_datacenter", |upstream| format!("dc:{}", upstream.datacenter));
-    let near: Expected = ("service", |upstream| upstream.service.clone());
-    match via {
-        Via::Local(_) => vec![(&world.dc1, far), (&world.dc2, near)],
-        Via::Remote(_) => vec![(&world.dc2, near)],
-        Via::Direct(_) => Vec::new(),
-    }
-}
-
-fn show_hop(report: &Report, gateway: &Gateway, row: &Value) {
-    report.hop(
-        &format!("gateway {}", gateway.name()),
-        format!(
-            "from {} to {}: rule {}, service {}",
-            text(row, "peer"),
-            text(row, "endpoint"),
-            text(row, "rule"),
-            text(row, "service")
-        ),
-    );
-    if let Ok(admin) = gateway.admin() {
-        report.more(format!("read from http://{}/connections while it was open", admin.address()));
-    }
 }
 
 fn both_ends(world: &World, report: &mut Report, upstream: &Upstream, call: &Call) {
@@ -124,24 +86,6 @@ fn both_ends(world: &World, report: &mut Report, upstream: &Upstream, call: &Cal
         "the client saw the server's own certificate: no gateway ended TLS",
         &call.identity,
     );
-}
-
-async fn record(report: &mut Report, gateway: &Gateway, peer: SocketAddr, sni: &str) -> Result<()> {
-    let mine = |line: &Value| address(line, "peer") == Some(peer) && text(line, "sni") == sni;
-    let record = gateway.wait_record(Deadline::usual(), &format!("of {sni} from {peer}"), mine).await?;
-    report.hop(
-        &format!("gateway {}", gateway.name()),
-        format!(
-            "access log: reason {}, {} bytes up, {} down, endpoint {}",
-            text(&record, "reason"),
-            record["bytes_up"],
-            record["bytes_down"],
-            text(&record, "endpoint")
-        ),
-    );
-    report.more(gateway.records().path().display());
-    report.expect(text(&record, "reason") == "closed", "it ended as it should", &record);
-    Ok(())
 }
 
 async fn refused(world: &World, report: &mut Report, dc1: SocketAddr) -> Result<()> {
@@ -164,62 +108,15 @@ async fn refused(world: &World, report: &mut Report, dc1: SocketAddr) -> Result<
     Ok(())
 }
 
-async fn figures(world: &World, report: &mut Report) -> Result<()> {
-    // Each call above, and none other. A call that ended is counted a moment after its end.
-    let expected = [
-        (&world.dc1, "dc:dc2", "closed", 4.0),
-        (&world.dc2, "billing", "closed", 3.0),
-        (&world.dc2, "web", "closed", 1.0),
-    ];
-    for (gateway, service, reason, calls) in expected {
-        let labels = [("service", service), ("reason", reason)];
-        // In dc1 the refused call was closed by the other side, in order or not.
-        let labels = if gateway.name() == "dc1" { &labels[..1] } else { &labels[..] };
-        let counted = gateway
-            .wait_metric(Deadline::usual(), "gateway_connections_total", labels, |value| value == calls);
-        let counted = counted.await;
-        let who = format!("gateway {}", gateway.name());
-        let shown: Vec<_> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
-        report.hop(&who, format!("gateway_connections_total{{{}}} {calls}", shown.join(",")));
-        report.expect(
-            counted.is_ok(),
-            "/metrics counts every call once",
-            counted.err().map(|error| format!("{error:#}")).unwrap_or_default(),
-        );
+async fn figures(world: &World, report: &mut Report) {
+    // Each call above, and none other. A call that ended is counted a moment after its end. In dc1 the refused call
+    // was closed by the other side, in order or not.
+    show_count(report, &world.dc1, &[("service", "dc:dc2")], 4).await;
+    for (service, calls) in [("billing", 3), ("web", 1)] {
+        show_count(report, &world.dc2, &[("service", service), ("reason", "closed")], calls).await;
     }
-    Ok(())
-}
-
-/// The row of `/connections` for a connection from `peer` that has found its endpoint.
-async fn open_connection(gateway: &Gateway, peer: SocketAddr, sni: &str) -> Result<Value> {
-    let mine = |row: &Value| address(row, "peer") == Some(peer) && text(row, "sni") == sni;
-    row(gateway, &format!("connection from {peer}"), mine).await
-}
-
-/// Where the only open connection with this name comes from.
-async fn far_peer(gateway: &Gateway, sni: &str) -> Result<SocketAddr> {
-    let row = row(gateway, &format!("connection for {sni}"), |row| text(row, "sni") == sni).await?;
-    address(&row, "peer").with_context(|| format!("no peer in {row}"))
-}
-
-async fn row(gateway: &Gateway, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-    let admin = gateway.admin()?;
-    let what = format!("gateway {}: {what} on /connections", gateway.name());
-    let look = async || {
-        let page = admin.connections().await.ok()?;
-        page["connections"].as_array()?.iter().find(|row| wanted(row)).cloned()
-    };
-    Ok(wait_for(Deadline::usual(), &what, look).await?)
 }
 
 fn sni(world: &World, upstream: &Upstream) -> String {
     upstream.sni(world.pki.trust_domain())
-}
-
-fn text<'a>(row: &'a Value, key: &str) -> &'a str {
-    row[key].as_str().unwrap_or("-")
-}
-
-fn address(row: &Value, key: &str) -> Option<SocketAddr> {
-    row[key].as_str()?.parse().ok()
 }

@@ -8,8 +8,9 @@ use gateway_testkit::{
     Sidecar, Signal, gateway_binary,
 };
 
-use crate::LOOK;
 use crate::report::Report;
+use crate::scene::Scene;
+use crate::{LOOK, by_hand, tour};
 
 /// Everything that runs.
 pub(crate) struct World {
@@ -27,9 +28,8 @@ pub(crate) struct World {
 /// The instances in dc2.
 const SERVERS: [(&str, &str); 3] = [("billing", "billing-1"), ("billing", "billing-2"), ("web", "web-1")];
 
-impl World {
-    /// Starts it all; what has started is stopped again when something does not.
-    pub(crate) async fn start(dir: &Path) -> Result<Self> {
+impl Scene for World {
+    async fn start(dir: &Path) -> Result<Self> {
         let binary = gateway_binary()?;
         let pki = Pki::development()?;
         let certificates = dir.join("certificates");
@@ -53,13 +53,7 @@ impl World {
         Ok(World { dir, pki, binary, dc1, dc2, servers, frontend, frontend_files, roots })
     }
 
-    /// The sidecar of an instance, by the name that it greets with.
-    pub(crate) fn server(&self, instance: &str) -> Option<&ServerSidecar> {
-        SERVERS.iter().position(|(_, name)| *name == instance).and_then(|index| self.servers.get(index))
-    }
-
-    /// Says what runs where.
-    pub(crate) fn introduce(&self, report: &mut Report) {
+    fn introduce(&self, report: &mut Report) {
         report.heading("Two datacenters on this machine, joined by their mesh gateways");
         for gateway in [&self.dc1, &self.dc2] {
             if let (Ok(address), Ok(admin)) = (gateway.address(), gateway.admin()) {
@@ -80,36 +74,58 @@ impl World {
         report.shorten(self.pki.trust_domain(), "TD");
     }
 
-    /// Comes back when a gateway has ended by itself, with the end of its log.
-    pub(crate) async fn gateway_died(&self) -> String {
-        let mut looks = tokio::time::interval(LOOK);
-        loop {
-            looks.tick().await;
-            for gateway in [&self.dc1, &self.dc2] {
-                if !gateway.is_running() {
-                    return format!("gateway {} has ended:\n{}", gateway.name(), gateway.log_tail(20));
-                }
-            }
-        }
+    async fn tour(&self, report: &mut Report) -> Result<()> {
+        tour::run(self, report).await
     }
 
-    /// Ends the gateways in order.
-    pub(crate) async fn stop(self, report: &mut Report) -> Result<()> {
-        for gateway in [&self.dc1, &self.dc2] {
-            gateway.signal(Signal::TERM)?;
-        }
-        let mut codes = Vec::new();
-        for gateway in [&self.dc1, &self.dc2] {
-            codes.push(gateway.exit_code(Deadline::usual()).await?);
-        }
-        report.text("");
-        report.expect(
-            codes == [0, 0],
-            "SIGTERM drains both gateways, which end with code 0",
-            format!("{codes:?}"),
-        );
-        Ok(())
+    fn print_commands(&self, report: &Report) -> Result<()> {
+        by_hand::print(self, report)
     }
+
+    async fn check_commands(&self, report: &mut Report) -> Result<()> {
+        by_hand::check(self, report).await
+    }
+
+    async fn gateway_died(&self) -> String {
+        one_died(&[&self.dc1, &self.dc2]).await
+    }
+
+    async fn stop(self, report: &mut Report) -> Result<()> {
+        report.text("");
+        drained(&[&self.dc1, &self.dc2], report).await
+    }
+}
+
+impl World {
+    /// The sidecar of an instance, by the name that it greets with.
+    pub(crate) fn server(&self, instance: &str) -> Option<&ServerSidecar> {
+        SERVERS.iter().position(|(_, name)| *name == instance).and_then(|index| self.servers.get(index))
+    }
+}
+
+/// Comes back when one has ended by itself, with the end of its log.
+pub(crate) async fn one_died(gateways: &[&Gateway]) -> String {
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        looks.tick().await;
+        if let Some(gateway) = gateways.iter().find(|gateway| !gateway.is_running()) {
+            return format!("gateway {} has ended:\n{}", gateway.name(), gateway.log_tail(20));
+        }
+    }
+}
+
+/// Ends them together, in order.
+pub(crate) async fn drained(gateways: &[&Gateway], report: &mut Report) -> Result<()> {
+    for gateway in gateways {
+        gateway.signal(Signal::TERM)?;
+    }
+    let mut codes = Vec::new();
+    for gateway in gateways {
+        codes.push(gateway.exit_code(Deadline::usual()).await?);
+    }
+    let good = codes.iter().all(|code| *code == 0);
+    report.expect(good, "SIGTERM drains both gateways, which end with code 0", format!("{codes:?}"));
+    Ok(())
 }
 
 fn mesh(pki: &Pki, datacenter: &str) -> Document {

@@ -1,0 +1,170 @@
+//! Two servers of Consul, each a datacenter; two instances of billing behind `consul connect proxy` in dc2; a frontend
+//! in dc1 with a leaf that Consul signed; a gateway in each.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result};
+use gateway_testkit::{
+    ClientSidecar, Consul, Fetched, Gateway, IdentityFiles, Loopback, MeshIdentity, Trust, TwoConsuls,
+    gateway_binary,
+};
+
+use super::service::Service;
+use super::{by_hand, tour};
+use crate::report::Report;
+use crate::scene::Scene;
+use crate::world::{drained, one_died};
+
+/// Everything that runs. What stands first ends first.
+pub(crate) struct World {
+    pub(crate) dir: PathBuf,
+    pub(crate) dc1: Gateway,
+    pub(crate) dc2: Gateway,
+    pub(crate) billing: [Service; 2],
+    pub(crate) frontend: ClientSidecar,
+    pub(crate) frontend_files: IdentityFiles,
+    /// Leaf and roots as the sidecars of billing have them.
+    pub(crate) billing_identity: MeshIdentity,
+    pub(crate) consuls: TwoConsuls,
+    pub(crate) program: PathBuf,
+    /// Connections that the gateway of dc1, and that of dc2, have passed on.
+    pub(crate) calls: [AtomicUsize; 2],
+    _claims: [Loopback; 2],
+}
+
+impl Scene for World {
+    async fn start(dir: &Path) -> Result<Self> {
+        let (program, binary) = (Fetched::Consul.need()?, gateway_binary()?);
+        let server = |dc: &str| {
+            let built = Consul::builder(&format!("server-{dc}"), dir.join(format!("consul-{dc}")))?;
+            anyhow::Ok(built.datacenter(dc).primary("dc1"))
+        };
+        let consuls = TwoConsuls::start(server("dc1")?, server("dc2")?).await?;
+        // A port that a gateway registers has to be known before it starts.
+        let claims = [Loopback::claim()?, Loopback::claim()?];
+        let billing = |id, version| Service::start(&consuls.dc2, "billing", id, version);
+        let (dc1, dc2, first, second, frontend) = tokio::try_join!(
+            gateway(&consuls.dc1, &claims[0], dir, &binary),
+            gateway(&consuls.dc2, &claims[1], dir, &binary),
+            billing("billing-1", "v1"),
+            billing("billing-2", "v2"),
+            consuls.dc1.identity("frontend"),
+        )?;
+        Ok(World {
+            dc1,
+            dc2,
+            billing: [first, second],
+            frontend_files: frontend.write(&dir.join("certificates"), "frontend")?,
+            frontend: ClientSidecar::with(&frontend.trust, frontend.leaf),
+            billing_identity: consuls.dc2.identity("billing").await?,
+            consuls,
+            program,
+            calls: Default::default(),
+            _claims: claims,
+            dir: dir.to_owned(),
+        })
+    }
+
+    fn introduce(&self, report: &mut Report) {
+        let version = Consul::version().map(|version| version.to_string()).unwrap_or_default();
+        report.heading(&format!(
+            "Two datacenters on this machine, each with a server of Consul {version} and a mesh gateway"
+        ));
+        for consul in [&self.consuls.dc1, &self.consuls.dc2] {
+            let (name, http, pid) = (consul.datacenter(), consul.http(), consul.pid());
+            let primary = if name == "dc1" { ", primary" } else { ", joined over the WAN" };
+            report.hop(&format!("consul {name}"), format!("http://{http}   process {pid}{primary}"));
+        }
+        for gateway in [&self.dc1, &self.dc2] {
+            if let (Ok(address), Ok(admin)) = (gateway.address(), gateway.admin()) {
+                report.hop(
+                    &format!("gateway {}", gateway.name()),
+                    format!("{address}   admin http://{}/   process {}", admin.address(), gateway.pid()),
+                );
+            }
+        }
+        for service in &self.billing {
+            report.hop(
+                service.id,
+                format!(
+                    "{} behind `consul connect proxy` at {}, Meta.version {}, in dc2",
+                    service.address,
+                    service.sidecar.address(),
+                    service.version
+                ),
+            );
+        }
+        report.hop("frontend", "client sidecar in dc1 with a leaf that Consul signed");
+        report.more(format!("trust domain of the mesh, from Consul's CA: {}", self.trust().domain()));
+        report.more("that trust domain is TD below");
+        report.more(format!("certificates, data and logs: {}", self.dir.display()));
+        report.shorten(self.trust().domain(), "TD");
+    }
+
+    async fn tour(&self, report: &mut Report) -> Result<()> {
+        tour::run(self, report).await
+    }
+
+    fn print_commands(&self, report: &Report) -> Result<()> {
+        by_hand::print(self, report)
+    }
+
+    async fn check_commands(&self, report: &mut Report) -> Result<()> {
+        by_hand::check(self, report).await
+    }
+
+    async fn gateway_died(&self) -> String {
+        one_died(&[&self.dc1, &self.dc2]).await
+    }
+
+    async fn stop(self, report: &mut Report) -> Result<()> {
+        report.text("");
+        drained(&[&self.dc1, &self.dc2], report).await?;
+        for consul in [&self.consuls.dc1, &self.consuls.dc2] {
+            // A person may have killed it.
+            let Ok(rows) = consul.api().get("/v1/agent/services").await else { continue };
+            let left = rows.as_object().context("no list of services")?.contains_key("mesh-gateway");
+            report.expect(
+                !left,
+                &format!("the gateway of {} has taken itself out of Consul", consul.datacenter()),
+                &rows,
+            );
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    /// The roots of the mesh.
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.billing_identity.trust
+    }
+
+    /// Both gateways, in the order of their datacenters.
+    pub(crate) fn gateways(&self) -> (&Gateway, &Gateway) {
+        (&self.dc1, &self.dc2)
+    }
+
+    /// Counts a connection that the gateway of dc1, and that of dc2, passed on.
+    pub(crate) fn count(&self, dc1: bool, dc2: bool) {
+        for (calls, passed) in self.calls.iter().zip([dc1, dc2]) {
+            calls.fetch_add(usize::from(passed), Ordering::Relaxed);
+        }
+    }
+}
+
+/// As an operator starts it: where the agent is, where to listen, how others reach it.
+async fn gateway(consul: &Consul, claim: &Loopback, dir: &Path, binary: &Path) -> Result<Gateway> {
+    let (name, address) = (consul.datacenter(), claim.at(0));
+    let flags = [
+        "--register".to_owned(),
+        format!("--http-addr={}", consul.http()),
+        format!("--wan-address={address}"),
+        // Consul's rule: of 127.0.0.0/8 only 127.0.0.1 is an address of this host, so where to listen is said, too.
+        format!("--bind-address=default={address}"),
+        "--deregister-on-exit".to_owned(),
+    ];
+    let built = Gateway::builder(name, dir.join(format!("gateway-{name}"))).binary(binary).address(address);
+    flags.iter().fold(built, |built, flag| built.argument(flag)).start().await
+}
