@@ -36,7 +36,7 @@ use tower::{Service, ServiceExt};
 
 use crate::config::{ClientConfig, ConfigError};
 use crate::error::{Cause, Error};
-use crate::query::{Answer, Ask, Query};
+use crate::query::{Answer, Ask, Query, StatusLeader};
 use credentials::Credentials;
 use places::Want;
 use pool::{Pool, locked};
@@ -118,6 +118,22 @@ impl Client {
             rule: write.rule.clone(),
             ..error
         })
+    }
+
+    /// The agent's clock to the second, as the `Date` header of an answer that needs neither token nor
+    /// servers; `None` where a proxy has taken it out.
+    ///
+    /// # Errors
+    /// As of [`ask`](Self::ask).
+    pub async fn date(&self) -> Result<Option<String>, Error> {
+        let call = self.scope.read(&StatusLeader, &Ask::Now, Duration::ZERO, &self.pool.config.timers);
+        let response = self.send(call).await.map_err(|error| Error {
+            request: label("GET", &StatusLeader.path()),
+            rule: StatusLeader.rule(),
+            ..error
+        })?;
+        let date = response.headers().get(hyper::header::DATE).and_then(|date| date.to_str().ok());
+        Ok(date.map(str::to_owned))
     }
 
     async fn send(&self, call: Result<Call, String>) -> Result<Response<Bytes>, Error> {

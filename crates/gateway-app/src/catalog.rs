@@ -1,4 +1,5 @@
-//! The catalog of the settings: how it is read, and reading it once for the commands that only look.
+//! The catalog of the settings: how it is read, and reading it once for the commands that only look;
+//! [`once`] does that with a Consul.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +8,8 @@ use gateway_state::mesh::{MeshSnapshot, SetPolicy};
 use gateway_state::{FileSource, Problems, SourceConfig};
 
 use crate::settings::Settings;
+
+pub(crate) mod once;
 
 /// How the settings want the catalog to be read.
 ///

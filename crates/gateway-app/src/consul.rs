@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use catalog_client::Client;
 use catalog_client::capability::CapabilityConfig;
 use catalog_client::config::ConfigError;
 use catalog_client::registration::{Bind, Flags, GatewayKind, GatewayRegistration, HostNetwork, Place};
 use gateway_state::Reader;
-use gateway_state::consul::{ConsulConfig, ConsulHandle, ConsulSource, Own};
+use gateway_state::consul::{ConsulConfig, ConsulHandle, ConsulSource, Like, Own};
 use gateway_state::mesh::{MeshSnapshot, SetPolicy};
 
 use crate::settings::format::show_duration;
 use crate::settings::{ConsulSettings, OwnService, Register, Role, Settings};
+
+/// How long a question of who only looks may be held.
+const SHORT_WAIT: Duration = Duration::from_secs(5);
 
 /// The client of the settings. Reads certificates and the token's file; opens no socket.
 ///
@@ -94,8 +98,36 @@ pub(crate) fn source(
         (OwnService::OfNode { id, node }, _) => Own::OfNode { id: id.clone(), node: node.clone() },
         _ => Own::OnlyOne,
     };
+    ConsulSource::new(client, config(settings, consul, own))
+}
+
+/// A source that only looks: it registers nothing, and reads no services but those that are `like`. The
+/// registration that the gateway has, or would make, is looked for.
+pub(crate) fn looking(
+    settings: &Settings,
+    consul: &ConsulSettings,
+    client: Client,
+    like: Like,
+) -> (ConsulSource, Reader<MeshSnapshot>, ConsulHandle) {
+    let own = match &consul.own {
+        OwnService::OfNode { id, node } | OwnService::Register(Register { id, node: Some(node), .. }) => {
+            Own::OfNode { id: id.clone(), node: node.clone() }
+        }
+        OwnService::OfAgent { id } | OwnService::Register(Register { id, node: None, .. }) => {
+            Own::OfAgent { id: id.clone() }
+        }
+        OwnService::OnlyOne => Own::OnlyOne,
+    };
+    let mut config = ConsulConfig { only: Some(like), ..config(settings, consul, own) };
+    // HTTP/1.1 has no way to take a question back: the agent keeps its connection for so long.
+    config.plan.watch.wait = config.plan.watch.wait.min(SHORT_WAIT);
+    ConsulSource::new(client, config)
+}
+
+/// How the settings want their Consul to be read.
+fn config(settings: &Settings, consul: &ConsulSettings, own: Own) -> ConsulConfig {
     let tuning = &consul.tuning;
-    let config = ConsulConfig {
+    ConsulConfig {
         kind: kind(settings.role),
         service: settings.service.clone(),
         own,
@@ -112,8 +144,8 @@ pub(crate) fn source(
         datacenters_every: tuning.poll_datacenters,
         ready_within: tuning.ready,
         settle: tuning.settle,
-    };
-    ConsulSource::new(client, config)
+        only: None,
+    }
 }
 
 /// With whom it is registered: the agent, or the catalog under a node of its own.
@@ -129,7 +161,7 @@ fn place(register: &Register, registration: &GatewayRegistration) -> Place {
     }
 }
 
-fn kind(role: Role) -> GatewayKind {
+pub(crate) fn kind(role: Role) -> GatewayKind {
     match role {
         Role::Mesh => GatewayKind::Mesh,
     }

@@ -1,17 +1,21 @@
 //! `doctor`: tries what the gateway needs, as the user it is run by, and says what is missing.
 //!
-//! Nothing stays: sockets are closed again, nothing is written. Where the gateway itself runs
+//! Nothing stays: sockets are closed again, nothing is written, and Consul is only asked. Where the gateway itself runs
 //! already, its own addresses are in use, which is said and no failure.
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_state::mesh::MeshSnapshot;
+
 use crate::catalog;
-use crate::settings::Settings;
+use crate::settings::{Settings, Source};
 use report::Report;
 
 mod addresses;
+mod consul;
 mod host;
 mod remote;
 mod report;
@@ -24,34 +28,44 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Tries everything and prints one line for each thing; true if nothing failed.
 pub fn doctor(settings: &Settings, out: &mut dyn Write) -> bool {
     let mut report = Report::new(out);
-    let loaded = settings.catalog_path().map(|path| (path, catalog::load(settings, path)));
-    let snapshot = match loaded {
-        None => None,
-        Some((path, Ok(snapshot))) => {
-            let names = snapshot.table.targets().len();
-            report.ok("catalog", format!("{} is good and has {names} names", path.display()));
-            for warning in &snapshot.warnings {
-                report.warn("catalog", warning.to_string());
-            }
-            Some(snapshot)
-        }
-        Some((_, Err(problems))) => {
-            for problem in &problems.problems {
-                report.fail("catalog", problem.to_string());
-            }
-            None
+    let (listeners, snapshot) = match &settings.source {
+        Source::Catalog(path) => (settings.listen.clone(), files(settings, path, &mut report)),
+        Source::Consul(of_consul) => {
+            let found = consul::try_all(settings, of_consul, &mut report);
+            (found.listeners, found.snapshot)
         }
     };
     if let Some(file) = &settings.access_log_file {
         access_log(file, &mut report);
     }
-    addresses::try_all(settings, PATIENCE, &mut report);
+    addresses::try_all(settings, &listeners, PATIENCE, &mut report);
     host::descriptors(settings, host::descriptor_limit(), &mut report);
     host::pipes(settings, &host::PipeRules::of_this_host(), &mut report);
     if let Some(snapshot) = snapshot {
         remote::try_all(&snapshot, &remote::Network::system(settings), &mut report);
     }
     report.is_good()
+}
+
+/// The catalog of files.
+fn files(settings: &Settings, path: &Path, report: &mut Report<'_>) -> Option<Arc<MeshSnapshot>> {
+    let what = "catalog";
+    match catalog::load(settings, path) {
+        Ok(snapshot) => {
+            let names = snapshot.table.targets().len();
+            report.ok(what, format!("{} is good and has {names} names", path.display()));
+            for warning in &snapshot.warnings {
+                report.warn(what, warning.to_string());
+            }
+            Some(snapshot)
+        }
+        Err(problems) => {
+            for problem in &problems.problems {
+                report.fail(what, problem.to_string());
+            }
+            None
+        }
+    }
 }
 
 /// Whether the file, or one new in its folder, can be written to; nothing is written.

@@ -10,10 +10,12 @@ use gateway_state::mesh::MeshSnapshot;
 
 use crate::admin_client::ask;
 use crate::catalog;
-use crate::settings::Settings;
+use crate::settings::{Settings, Source};
 pub use model::{ExplainedEndpoint, Explanation, Part, Refusal, Routed, Sourced};
 
 mod compute;
+mod consul;
+pub(crate) use consul::has_token;
 mod diagnose;
 mod model;
 #[cfg(test)]
@@ -32,20 +34,25 @@ pub struct Options {
     pub json: bool,
 }
 
-/// Explains `name` from the catalog of the settings; true if a connection would be routed.
+/// Explains `name` from what the settings name, files or a Consul; true if a connection would be routed.
 pub fn explain(settings: &Settings, name: &str, options: Options, out: &mut dyn Write) -> bool {
-    let Some(catalog) = settings.catalog_path() else {
-        let _ = writeln!(out, "this explains a catalog of files: give --catalog PATH");
-        return false;
+    let explained = match &settings.source {
+        Source::Catalog(path) => {
+            catalog::load(settings, path).map(|snapshot| explain_name(settings, &snapshot, name)).map_err(
+                |problems| format!("the catalog has problems; `check` shows its warnings, too\n{problems}"),
+            )
+        }
+        Source::Consul(of_consul) => consul::explanation(settings, of_consul, name)
+            .map_err(|why| format!("Consul does not tell; `doctor` looks at all it may be\n{why}")),
     };
-    let loaded = match catalog::load(settings, catalog) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            let _ = writeln!(out, "the catalog has problems; `check` shows its warnings, too\n{problems}");
+    let mut explanation = match explained {
+        Ok(explanation) => explanation,
+        Err(why) => {
+            // Who asks from a script may read the code only.
+            let _ = writeln!(out, "{why}");
             return false;
         }
     };
-    let mut explanation = explain_name(settings, &loaded, name);
     if let (true, Some(routed)) = (options.live, explanation.routed.as_mut()) {
         match live(settings, &routed.name) {
             Ok(live) => routed.live = Some(live),

@@ -14,6 +14,7 @@ mod driver;
 mod event;
 mod handle;
 mod identity;
+mod like;
 mod names;
 mod own;
 mod readiness;
@@ -23,6 +24,7 @@ mod view;
 
 pub use config::{ConsulConfig, Own};
 pub use handle::ConsulHandle;
+pub use like::Like;
 pub use state::{SourceState, Traffic};
 pub use view::ConsulView;
 

@@ -13,6 +13,7 @@ pub(crate) use compile::{Compiled, Options, compile};
 pub use mesh_endpoints::SetPolicy;
 pub(crate) use row::{check_filter, check_filter_of_answers};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+pub(crate) use table::difference;
 pub use table::{Matched, MeshTable, NEAR_NAMES};
 pub use target::{Host, Target, TargetEndpoint};
 

@@ -1,6 +1,6 @@
 //! Own addresses: bound as the gateway binds them, and released.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,9 +11,15 @@ use super::report::Report;
 use crate::admin_client::ask;
 use crate::settings::Settings;
 
-pub(super) fn try_all(settings: &Settings, patience: Duration, report: &mut Report<'_>) {
+/// `listeners`: where the gateway would listen.
+pub(super) fn try_all(
+    settings: &Settings,
+    listeners: &[(String, SocketAddr)],
+    patience: Duration,
+    report: &mut Report<'_>,
+) {
     let running = ask(settings.admin_bind, "/live", patience).is_ok_and(|answer| answer.status == 200);
-    for (name, address) in &settings.listen {
+    for (name, address) in listeners {
         match Bound::bind(name, *address) {
             Ok(_) => report.ok("listener", format!("{name}: {address} can be bound")),
             Err(error) if running && error.source.kind() == std::io::ErrorKind::AddrInUse => report.warn(

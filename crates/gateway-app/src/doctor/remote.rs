@@ -45,7 +45,7 @@ pub(super) fn try_all(snapshot: &MeshSnapshot, network: &Network, report: &mut R
         })
         .collect();
     if gateways.is_empty() {
-        report.ok("other datacenters", "the catalog has no gateway of another datacenter");
+        report.ok("other datacenters", "there is no gateway of another datacenter");
     }
     let left_out = gateways.len().saturating_sub(MOST);
     let tried: Vec<_> = gateways.into_iter().take(MOST).collect();

@@ -9,7 +9,7 @@ use super::*;
 use crate::admin_client::fake::{FakeAdmin, closed_port};
 use crate::testing::{Catalog, printed};
 
-fn reported(run: impl FnOnce(&mut Report<'_>)) -> (bool, String) {
+pub(super) fn reported(run: impl FnOnce(&mut Report<'_>)) -> (bool, String) {
     printed(|out| {
         let mut report = Report::new(out);
         run(&mut report);
@@ -24,7 +24,8 @@ fn free_addresses_are_bound_and_released() {
     settings.listen = vec![("lan".to_owned(), closed_port())];
     settings.admin_bind = closed_port();
     for _ in 0..2 {
-        let (good, text) = reported(|report| addresses::try_all(&settings, PATIENCE, report));
+        let (good, text) =
+            reported(|report| addresses::try_all(&settings, &settings.listen, PATIENCE, report));
         assert!(good && text.contains("OK    listener: lan: 127.0.0.1:"), "{text}");
     }
 }
@@ -36,12 +37,12 @@ fn taken_addresses_fail_unless_the_gateway_itself_runs() {
     let mut settings = catalog.settings(&[]);
     settings.listen = vec![("lan".to_owned(), taken.local_addr().unwrap())];
     settings.admin_bind = closed_port();
-    let (good, text) = reported(|report| addresses::try_all(&settings, PATIENCE, report));
+    let (good, text) = reported(|report| addresses::try_all(&settings, &settings.listen, PATIENCE, report));
     assert!(!good && text.contains("FAIL  listener: ") && text.contains("another process"), "{text}");
 
     let running = FakeAdmin::answering("HTTP/1.0 200 OK\r\n\r\nlive".to_owned());
     settings.admin_bind = running.address;
-    let (good, text) = reported(|report| addresses::try_all(&settings, PATIENCE, report));
+    let (good, text) = reported(|report| addresses::try_all(&settings, &settings.listen, PATIENCE, report));
     assert!(
         good && text.contains("WARN  listener: lan: ") && text.contains("a running gateway answers"),
         "{text}"
@@ -50,7 +51,7 @@ fn taken_addresses_fail_unless_the_gateway_itself_runs() {
 
     settings.listen = vec![("far".to_owned(), "192.0.2.77:8443".parse().unwrap())];
     settings.admin_bind = closed_port();
-    let (good, text) = reported(|report| addresses::try_all(&settings, PATIENCE, report));
+    let (good, text) = reported(|report| addresses::try_all(&settings, &settings.listen, PATIENCE, report));
     assert!(!good && text.contains("no interface of this host"), "{text}");
 }
 
@@ -60,7 +61,7 @@ fn an_open_admin_endpoint_and_a_missing_token_are_told() {
     let mut settings = catalog.settings(&[("GATEWAY_ADMIN_TOKEN_FILE", "/nowhere/token")]);
     settings.listen = Vec::new();
     settings.admin_bind = SocketAddr::from(([0, 0, 0, 0], closed_port().port()));
-    let (good, text) = reported(|report| addresses::try_all(&settings, PATIENCE, report));
+    let (good, text) = reported(|report| addresses::try_all(&settings, &settings.listen, PATIENCE, report));
     assert!(!good && text.contains("FAIL  admin token: ") && text.contains("/nowhere/token"), "{text}");
     assert!(text.contains("WARN  admin endpoint: ") && text.contains("bind it to loopback"), "{text}");
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use gateway_runtime::reason::Reason;
-use gateway_state::mesh::{Host, Matched, MeshSnapshot, Rule, Target};
+use gateway_state::mesh::{Host, Matched, MeshSnapshot, OwnOptions, Rule, Target};
 use mesh_endpoints::{AllDown, Balancer};
 use mesh_id::MeshSni;
 
@@ -41,19 +41,19 @@ pub(super) fn explanation(settings: &Settings, snapshot: &MeshSnapshot, asked: &
     }
     match snapshot.table.lookup(name) {
         Some(found) => {
-            let routed = routed(settings, &found);
+            let routed = routed(settings, &snapshot.own, &found);
             if found.target.endpoints.is_empty() {
                 explanation.notes.push(format!(
                     "it has no endpoint: a connection is closed with reason {}",
                     Reason::NoEndpoint
                 ));
             }
-            explanation.notes.extend(loops(settings, found.target));
+            explanation.notes.extend(loops(settings, &snapshot.own, found.target));
             explanation.routed = Some(routed);
         }
         None => {
             let near = snapshot.table.near(name, NEAR);
-            let because = diagnose(snapshot, parsed.as_ref().ok());
+            let because = diagnose(snapshot, parsed.as_ref().ok(), settings.consul().is_some());
             explanation.refused = Some(refusal(Reason::UnknownSni, because, near));
         }
     }
@@ -64,7 +64,7 @@ fn refusal(reason: Reason, because: String, near: Vec<String>) -> Refusal {
     Refusal { reason: reason.as_str(), meaning: reason.describe(), because, near }
 }
 
-fn routed(settings: &Settings, found: &Matched<'_>) -> Routed {
+fn routed(settings: &Settings, own: &OwnOptions, found: &Matched<'_>) -> Routed {
     let target = found.target;
     let policy = &target.policy;
     let documents = || format!("service-defaults {}", settings.service);
@@ -84,9 +84,14 @@ fn routed(settings: &Settings, found: &Matched<'_>) -> Routed {
             Balancer::Random => "random".to_owned(),
             Balancer::LeastRequest { choice_count } => format!("least busy of {}", choice_count.max(2)),
         },
-        connect_timeout: match target.connect_timeout {
-            Some(own) => Sourced::new(show_duration(own), format!("service-resolver {}", target.service)),
-            None => Sourced::new(show_duration(settings.timers.connect), origin(settings, "timers.connect")),
+        connect_timeout: match (target.connect_timeout, own.connect_timeout) {
+            (Some(time), _) => {
+                Sourced::new(show_duration(time), format!("service-resolver {}", target.service))
+            }
+            (None, Some(time)) => Sourced::new(show_duration(time), "connect_timeout_ms of the registration"),
+            (None, None) => {
+                Sourced::new(show_duration(settings.timers.connect), origin(settings, "timers.connect"))
+            }
         },
         max_connections: limit(
             policy.limits.max_connections,
@@ -170,9 +175,13 @@ fn endpoints(settings: &Settings, target: &Target) -> Vec<ExplainedEndpoint> {
         .collect()
 }
 
-/// Endpoints that are this gateway itself, as far as settings alone can tell.
-fn loops(settings: &Settings, target: &Target) -> Vec<String> {
-    let listens = |address: SocketAddr| settings.listen.iter().any(|(_, own)| *own == address);
+/// Endpoints that are this gateway itself, as far as settings and registration alone can tell.
+fn loops(settings: &Settings, options: &OwnOptions, target: &Target) -> Vec<String> {
+    let bound = options.listeners.iter().flatten().map(|(_, address)| address);
+    let known: Vec<_> = bound.chain(&options.advertised).collect();
+    let listens = |address: SocketAddr| {
+        settings.listen.iter().any(|(_, own)| *own == address) || known.contains(&&address)
+    };
     let own = target.endpoints.iter().filter(|endpoint| {
         let advertised = settings.wan_address.as_deref() == Some(endpoint.to_string().as_str());
         let bound = match endpoint.host {

@@ -1,5 +1,6 @@
 //! What a source has to be told.
 
+use super::Like;
 use crate::mesh::SetPolicy;
 use catalog_client::{
     capability::CapabilityConfig,
@@ -25,6 +26,8 @@ pub struct ConsulConfig {
     pub partition: Option<String>,
     /// Namespace of names that name none; `default` if not set.
     pub namespace: Option<String>,
+    /// Which services are read; `None` = all.
+    pub only: Option<Like>,
     /// What every set of endpoints starts from.
     pub policy: SetPolicy,
     /// How queries are followed.
@@ -83,6 +86,7 @@ impl ConsulConfig {
             datacenter: None,
             partition: None,
             namespace: None,
+            only: None,
             policy: SetPolicy::default(),
             plan: PlanConfig::default(),
             registrar: RegistrarConfig::default(),

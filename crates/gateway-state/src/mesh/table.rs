@@ -186,7 +186,7 @@ impl Names {
 }
 
 /// How many letters differ, if they are few and close to each other.
-fn difference(a: &str, b: &str) -> Option<usize> {
+pub(crate) fn difference(a: &str, b: &str) -> Option<usize> {
     const FEW: usize = 4;
     const CLOSE: usize = 24;
     let (a, b) = (a.as_bytes(), b.as_bytes());

@@ -107,7 +107,11 @@ impl Driver {
     }
 
     fn names(&mut self, names: &Pairs<Box<[Box<str>]>>) {
-        let delta = self.names.set(names.iter().map(|(name, _)| name));
+        let all = names.iter().map(|(name, _)| name);
+        let delta = match &self.config.only {
+            Some(like) => self.names.set(like.pick(all).into_iter()),
+            None => self.names.set(all),
+        };
         if !delta.added.is_empty() || !delta.removed.is_empty() {
             self.planner.set_names(self.services, self.names.all().cloned());
         }
