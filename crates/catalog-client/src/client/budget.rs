@@ -25,6 +25,11 @@ impl Budget {
         Self { configured, now: configured, step: None, lowered: None, died_at_once: 0 }
     }
 
+    /// The setting.
+    pub(super) fn configured(&self) -> usize {
+        self.configured
+    }
+
     /// Connections allowed now.
     pub(super) fn most(&self) -> usize {
         self.now
@@ -35,11 +40,12 @@ impl Budget {
         configured.min(self.now / 2)
     }
 
-    /// The agent refused a connection for their number. Connections that were being made when the
-    /// budget was lowered last do not lower it again. `true` if it is lower now.
-    pub(super) fn refused(&mut self, dialled: Instant, now: Instant) -> bool {
+    /// The agent refused a connection for their number, while `open` others were there. Connections
+    /// that were being made when the budget was lowered last do not lower it again, nor does one above
+    /// it. `true` if it is lower now.
+    pub(super) fn refused(&mut self, dialled: Instant, now: Instant, open: usize) -> bool {
         self.died_at_once = 0;
-        if self.lowered.is_some_and(|lowered| dialled <= lowered) {
+        if open > self.now || self.lowered.is_some_and(|lowered| dialled <= lowered) {
             return false;
         }
         let before = self.now;
@@ -50,9 +56,9 @@ impl Budget {
     }
 
     /// A connection died at once while others live; the second in a row is a refusal.
-    pub(super) fn died_at_once(&mut self, dialled: Instant, now: Instant) -> bool {
+    pub(super) fn died_at_once(&mut self, dialled: Instant, now: Instant, open: usize) -> bool {
         self.died_at_once = self.died_at_once.saturating_add(1);
-        self.died_at_once >= 2 && self.refused(dialled, now)
+        self.died_at_once >= 2 && self.refused(dialled, now, open)
     }
 
     /// A new connection brought an answer.
@@ -92,20 +98,22 @@ mod tests {
     fn a_refusal_halves_it_once_for_all_that_were_being_made() {
         let (mut budget, start) = (Budget::new(64), Instant::now());
         let later = start + Duration::from_secs(1);
-        assert!(budget.refused(start, later));
-        assert!(!budget.refused(start, later), "dialled before the budget was lowered");
+        assert!(budget.refused(start, later, 9));
+        assert!(!budget.refused(start, later, 9), "dialled before the budget was lowered");
         assert_eq!(budget.most(), 32);
-        assert!(budget.refused(later + Duration::from_millis(1), later + Duration::from_secs(1)));
+        assert!(budget.refused(later + Duration::from_millis(1), later + Duration::from_secs(1), 32));
         assert_eq!((budget.most(), budget.reserved(8)), (16, 8));
+        let end = later + Duration::from_secs(2);
+        assert!(!budget.refused(end, end, 17), "more are open than it allows: it is low enough");
     }
 
     #[test]
     fn two_that_die_at_once_in_a_row_are_a_refusal() {
         let (mut budget, start) = (Budget::new(64), Instant::now());
-        assert!(!budget.died_at_once(start, start));
+        assert!(!budget.died_at_once(start, start, 9));
         budget.answered();
-        assert!(!budget.died_at_once(start, start));
-        assert!(budget.died_at_once(start, start));
+        assert!(!budget.died_at_once(start, start, 9));
+        assert!(budget.died_at_once(start, start, 9));
         assert_eq!(budget.most(), 32);
     }
 
@@ -114,7 +122,7 @@ mod tests {
         let (mut budget, start) = (Budget::new(64), Instant::now());
         for second in 0..10 {
             let now = start + Duration::from_secs(second);
-            budget.refused(now, now);
+            budget.refused(now, now, 1);
         }
         assert_eq!((budget.most(), budget.reserved(8)), (2, 1));
         let last = start + Duration::from_secs(9);

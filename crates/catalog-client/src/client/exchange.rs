@@ -1,5 +1,6 @@
 //! One request and its whole answer on one connection: tower's stack, from the connection outwards.
 
+use std::future::ready as at_once;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,11 +10,11 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::{Request, Response};
-use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
+use tower::{BoxError, Service, ServiceBuilder};
 use tower_http::decompression::DecompressionLayer;
 
 use super::failed::Failed;
-use super::lease::Lease;
+use super::lease::{Lease, Sending};
 use super::parking::Parking;
 use super::places::Want;
 use super::pool::Pool;
@@ -26,26 +27,33 @@ type Sent = Request<Full<Bytes>>;
 /// A request under way to its whole answer.
 pub(super) type Exchange = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Failed>> + Send>>;
 
-/// Sends a request on a connection, and waits for its answer, decompressed and to the last byte.
-pub(super) async fn exchange(
+/// Sends a request on a connection, and waits for its answer, decompressed and to the last byte. Sent
+/// at once: what remains until the answer comes is kept small, for there are thousands of it.
+pub(super) fn exchange(
     pool: &Arc<Pool>,
     lease: Lease,
     want: Want,
     request: Sent,
     longest: Duration,
-) -> Result<Response<Bytes>, Failed> {
+) -> impl Future<Output = Result<Response<Bytes>, Failed>> + use<> {
     let (link, limit) = (Arc::clone(&lease.link), pool.config.limits.answer);
-    let stack = ServiceBuilder::new()
+    let mut stack = ServiceBuilder::new()
         .timeout(longest)
         .layer_fn(|inner| Parking::new(inner, pool, &link, want, longest))
         .layer_fn(|inner| Collect { inner, limit, site: Arc::clone(&link.site) })
         .layer(DecompressionLayer::new())
         .service(Connection { lease: Some(lease) });
-    stack.oneshot(request).await.map_err(|error| match error.downcast::<Failed>() {
-        Ok(failed) => *failed,
-        // The only other one is tower's, when the time is up.
-        Err(_) => Failed::new(Cause::Timeout(format!("no whole answer within {longest:?}"))).at(&link.site),
-    })
+    // Every service of it is ready from the beginning.
+    let answer = stack.call(request);
+    async move {
+        answer.await.map_err(|error| match error.downcast::<Failed>() {
+            Ok(failed) => *failed,
+            // The only other one is tower's, when the time is up.
+            Err(_) => {
+                Failed::new(Cause::Timeout(format!("no whole answer within {longest:?}"))).at(&link.site)
+            }
+        })
+    }
 }
 
 /// A connection, as a service for one request.
@@ -56,32 +64,34 @@ struct Connection {
 impl Service<Sent> for Connection {
     type Response = Response<LeasedBody>;
     type Error = Failed;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failed>> + Send>>;
+    type Future = Sending;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Sent) -> Self::Future {
-        let lease = self.lease.take();
-        Box::pin(async move {
-            let mut lease =
-                lease.ok_or_else(|| Failed::new(Cause::Local("the connection is gone".into())))?;
-            let link = &lease.link;
-            link.site.fit(&mut request, link.protocol).map_err(|text| Failed::new(Cause::Local(text)))?;
-            let response = lease.send(request).await?;
-            Ok(response.map(|body| LeasedBody { body, lease: Some(lease) }))
-        })
+        let Some(lease) = self.lease.take() else {
+            return Box::pin(at_once(Err(Failed::new(Cause::Local("the connection is gone".into())))));
+        };
+        match lease.link.site.fit(&mut request, lease.link.protocol) {
+            Ok(()) => lease.send(request),
+            Err(text) => Box::pin(at_once(Err(Failed::new(Cause::Local(text))))),
+        }
     }
 }
 
 /// A body that holds its connection until its last byte has come.
-struct LeasedBody {
+pub(super) struct LeasedBody {
     body: Incoming,
     lease: Option<Lease>,
 }
 
 impl LeasedBody {
+    pub(super) fn new(body: Incoming, lease: Lease) -> Self {
+        Self { body, lease: Some(lease) }
+    }
+
     fn whole(&mut self) {
         if let Some(mut lease) = self.lease.take() {
             lease.whole();
@@ -155,7 +165,8 @@ where
         let (head, limit, site) = (self.inner.call(request), self.limit, Arc::clone(&self.site));
         Box::pin(async move {
             let (parts, body) = head.await?.into_parts();
-            let body = collect(body, limit).await.map_err(|failed| failed.at(&site))?;
+            // Boxed only now: a decompressor is large, and most of the time is spent before this.
+            let body = Box::pin(collect(body, limit)).await.map_err(|failed| failed.at(&site))?;
             Ok(Response::from_parts(parts, body))
         })
     }

@@ -1,15 +1,18 @@
 //! One request's hold on a connection.
 
+use std::future::ready;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::{Request, Response, StatusCode, header};
 use tokio::time::Instant;
 
+use super::exchange::LeasedBody;
 use super::failed::{Failed, Retry};
 use super::places::{PlaceId, Want};
 use super::pool::Pool;
@@ -55,6 +58,9 @@ impl Sender {
     }
 }
 
+/// A request under way to the head of its answer.
+pub(super) type Sending = Pin<Box<dyn Future<Output = Result<Response<LeasedBody>, Failed>> + Send>>;
+
 /// The hold ends when it is dropped: a connection of its own is kept if nothing of an answer is
 /// outstanding on it, and closed otherwise.
 pub(super) struct Lease {
@@ -72,29 +78,44 @@ impl Lease {
     }
 
     /// Sends a request that fits the connection and waits for the head of the answer.
-    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
+    pub(super) fn send(mut self, request: Request<Full<Bytes>>) -> Sending {
         // Only a connection that has worked may have ended behind our back.
         let reused = self.link.answered.load(Ordering::Relaxed);
-        let unsent = |link: &Link, error: &hyper::Error| link.failed(error, reused, Retry::Unsent);
-        let sent = match self.sender.as_mut() {
-            Some(Sender::Http1(sender)) => {
-                sender.ready().await.map_err(|error| unsent(&self.link, &error))?;
+        match self.sender.take() {
+            Some(Sender::Http1(mut sender)) => Box::pin(async move {
+                // The connection may need a moment to put the last exchange away.
+                let ready = sender.ready().await;
+                let mut lease = self;
+                ready.map_err(|error| lease.link.failed(&error, reused, Retry::Unsent))?;
+                lease.outstanding = true;
+                let sent = sender.try_send_request(request);
+                lease.sender = Some(Sender::Http1(sender));
+                lease.answer(sent.await, reused)
+            }),
+            Some(Sender::Http2(mut sender)) => {
                 self.outstanding = true;
-                sender.try_send_request(request).await
+                let sent = sender.try_send_request(request);
+                self.sender = Some(Sender::Http2(sender));
+                Box::pin(async move {
+                    let sent = sent.await;
+                    self.answer(sent, reused)
+                })
             }
-            Some(Sender::Http2(sender)) => {
-                sender.ready().await.map_err(|error| unsent(&self.link, &error))?;
-                self.outstanding = true;
-                sender.try_send_request(request).await
-            }
-            None => return Err(Failed::new(Cause::Local("the connection was given away".into()))),
-        };
+            None => Box::pin(ready(Err(Failed::new(Cause::Local("the connection was given away".into()))))),
+        }
+    }
+
+    fn answer(
+        self,
+        sent: Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>>,
+        reused: bool,
+    ) -> Result<Response<LeasedBody>, Failed> {
         let response = sent.map_err(|mut error| {
             let retry = if error.take_message().is_some() { Retry::Unsent } else { Retry::Read };
             self.link.failed(&error.into_error(), reused, retry)
         })?;
         self.heard(&response, reused);
-        Ok(response)
+        Ok(response.map(|body| LeasedBody::new(body, self)))
     }
 
     fn heard(&self, response: &Response<Incoming>, reused: bool) {
@@ -139,6 +160,9 @@ impl Link {
             })
         } else if error.is_parse() {
             Failed::new(Cause::Cut(format!("the answer is not HTTP: {}", chain(error))))
+        } else if error.is_closed() || error.is_canceled() {
+            let text = "the agent closed the connection before it was asked anything".to_owned();
+            Failed::new(Cause::Cut(text)).retry(if reused { retry } else { Retry::No })
         } else {
             let text = format!("the connection ended before the answer was whole: {}", chain(error));
             Failed::new(Cause::Cut(text)).retry(if reused { retry } else { Retry::No })

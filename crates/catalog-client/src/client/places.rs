@@ -26,6 +26,9 @@ pub(super) enum Want {
 /// How many there may be, at this moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
+    /// The setting.
+    pub(super) configured: usize,
+    /// What the agent lets us have, at most the setting.
     pub(super) connections: usize,
     pub(super) reserved: usize,
     pub(super) streams: usize,
@@ -115,23 +118,28 @@ impl Places {
         bounds: &Bounds,
     ) -> usize {
         let counts = self.counts();
-        let dialling = counts.dialling;
-        let free = bounds.connections.saturating_sub(self.list.len());
+        let (open, dialling) = (counts.open, counts.dialling);
+        let free = bounds.connections.saturating_sub(open);
+        // Where the budget is lower than what is held, others are not shut out until that ends.
+        let reserve = bounds.reserved.saturating_sub(open - counts.blocking);
+        let free_reads = free.max(reserve.min(bounds.configured.saturating_sub(open)));
         // Those being made serve the reads first.
-        let wanted = match multiplexed {
-            None => usize::from(reads + blocking > 0 && dialling == 0),
+        let for_blocking = dialling.saturating_sub(reads);
+        let free_blocking = bounds.blocking().saturating_sub(counts.blocking + for_blocking).min(free);
+        match multiplexed {
+            None => usize::from(reads + blocking > 0 && dialling == 0).min(free_reads),
             Some(false) => {
-                let for_blocking = dialling.saturating_sub(reads);
-                let free_blocking = bounds.blocking().saturating_sub(counts.blocking + for_blocking);
-                reads.saturating_sub(dialling) + blocking.saturating_sub(for_blocking).min(free_blocking)
+                let reading = reads.saturating_sub(dialling).min(free_reads);
+                let waiting = blocking.saturating_sub(for_blocking).min(free_blocking);
+                reading + waiting.min(free.saturating_sub(reading))
             }
             Some(true) => {
-                let free_blocking = bounds.blocking().saturating_sub(counts.blocking);
-                let for_blocking = blocking.div_ceil(bounds.streams.max(1)).min(free_blocking);
-                for_blocking.max(usize::from(reads > 0)).saturating_sub(dialling)
+                let waiting = blocking.div_ceil(bounds.streams.max(1));
+                let free_blocking = bounds.blocking().saturating_sub(counts.blocking).min(free + dialling);
+                let reading = usize::from(reads > 0).saturating_sub(dialling).min(free_reads);
+                waiting.min(free_blocking).saturating_sub(dialling).max(reading)
             }
-        };
-        wanted.min(free)
+        }
     }
 
     /// Takes a place for a connection that is being made.

@@ -86,7 +86,7 @@ impl Pool {
         }
         match wait {
             Some(wait) => {
-                tokio::time::sleep(wait).await;
+                Box::pin(tokio::time::sleep(wait)).await;
                 Ok(())
             }
             None => Err(Failed::new(Cause::Local(format!(
@@ -98,34 +98,36 @@ impl Pool {
 
     /// A connection for one request, now or as soon as there is one.
     pub(super) async fn lease(self: &Arc<Self>, want: Want) -> Result<Lease, Failed> {
-        let (lease, limited) = {
+        let free = self.state().take(self, want);
+        match free {
+            Some(lease) => Ok(lease),
+            None => Box::pin(self.queue(want)).await,
+        }
+    }
+
+    async fn queue(self: &Arc<Self>, want: Want) -> Result<Lease, Failed> {
+        let (sender, receiver) = oneshot::channel();
+        let (limited, most, work) = {
             let mut state = self.state();
-            if let Some(lease) = state.take(self, want) {
-                return Ok(lease);
-            }
             state.runtime = Some(Handle::current());
-            let (sender, receiver) = oneshot::channel();
             state.wait(want, sender);
             let work = state.pump(self);
-            let limited = state.is_limited();
-            drop(state);
-            work.run(self);
-            (receiver, limited)
+            (state.is_limited(), state.budget.most(), work)
         };
+        work.run(self);
         if limited {
             self.counters.budget_limited.add(1);
             if self.budget_log.due(Instant::now()) {
-                let most = self.state().most();
                 tracing::warn!(connections = most, "all connections to Consul are taken: requests wait");
             }
         }
         let longest = self.config.timers.place;
-        match timeout(longest, lease).await {
+        match timeout(longest, receiver).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Failed::new(Cause::Local("the client is being dropped".into()))),
             Err(_) => Err(Failed::new(Cause::Local(format!(
                 "no connection was free within {longest:?}; {} are the limit",
-                self.state().most()
+                self.state().budget.most()
             )))),
         }
     }
@@ -147,7 +149,7 @@ impl Pool {
     /// The agent refused a connection for their number.
     pub(super) fn refused(self: &Arc<Self>, dialled: Instant) {
         self.change(|state, now| {
-            let lower = state.budget.refused(dialled, now);
+            let lower = state.refused(dialled, now);
             self.lowered(lower, state);
         });
     }
@@ -209,7 +211,7 @@ impl Pool {
         self.change(|state, now| {
             state.places.closed(id);
             if refusal.died && state.others_live(id) {
-                let lower = state.budget.died_at_once(dialled, now);
+                let lower = state.died_at_once(dialled, now);
                 self.lowered(lower, state);
             }
             // All addresses were tried.
@@ -229,9 +231,9 @@ impl Pool {
             let at_once = now.saturating_duration_since(link.dialled) < AT_ONCE;
             if !answered && !given_up && state.others_live(link.id) {
                 let lower = if link.is_refused() {
-                    state.budget.refused(link.dialled, now)
+                    state.refused(link.dialled, now)
                 } else {
-                    at_once && state.budget.died_at_once(link.dialled, now)
+                    at_once && state.died_at_once(link.dialled, now)
                 };
                 self.lowered(lower, state);
             }

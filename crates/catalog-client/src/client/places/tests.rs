@@ -4,7 +4,7 @@ use super::{Bounds, PlaceId, Places, Want};
 use std::time::Duration;
 use tokio::time::Instant;
 
-const BOUNDS: Bounds = Bounds { connections: 64, reserved: 8, streams: 200 };
+const BOUNDS: Bounds = Bounds { configured: 64, connections: 64, reserved: 8, streams: 200 };
 
 fn dialled(places: &mut Places, multiplexed: bool) -> PlaceId {
     let id = places.dial();
@@ -31,7 +31,7 @@ fn a_hundred_blocking_reads_take_all_but_the_reserved_places() {
 #[test]
 fn a_blocking_read_does_not_take_an_idle_connection_of_the_reserve() {
     let mut places = Places::new();
-    let bounds = Bounds { connections: 3, reserved: 1, streams: 200 };
+    let bounds = Bounds { configured: 3, connections: 3, reserved: 1, streams: 200 };
     for _ in 0..3 {
         dialled(&mut places, false);
     }
@@ -45,7 +45,7 @@ fn a_blocking_read_does_not_take_an_idle_connection_of_the_reserve() {
 #[test]
 fn a_parked_connection_counts_for_the_blocking_reads_until_it_is_free() {
     let mut places = Places::new();
-    let bounds = Bounds { connections: 2, reserved: 1, streams: 200 };
+    let bounds = Bounds { configured: 2, connections: 2, reserved: 1, streams: 200 };
     let id = dialled(&mut places, false);
     assert_eq!(places.take(Want::Blocking, &bounds), Some(id));
     places.park(id);
@@ -141,16 +141,23 @@ fn connections_without_work_are_given_up_in_time_and_above_their_number() {
 }
 
 #[test]
-fn a_lowered_budget_makes_nothing_new_before_enough_has_gone() {
+fn a_lowered_budget_makes_nothing_new_to_wait_on_but_keeps_its_reserve() {
     let mut places = Places::new();
     for _ in 0..10 {
         dialled(&mut places, false);
         places.take(Want::Blocking, &BOUNDS).unwrap();
     }
-    let lowered = Bounds { connections: 8, reserved: 4, streams: 200 };
-    assert_eq!(places.missing(1, 1, Some(false), &lowered), 0);
-    for id in 1..=3 {
+    let lowered = Bounds { configured: 64, connections: 8, reserved: 4, streams: 200 };
+    assert_eq!(places.missing(0, 5, Some(false), &lowered), 0);
+    assert_eq!(places.missing(6, 5, Some(false), &lowered), 4, "for those that do not wait");
+    assert_eq!(
+        places.missing(6, 5, Some(false), &Bounds { configured: 12, ..lowered }),
+        2,
+        "within the setting"
+    );
+    for id in 1..=7 {
         places.closed(id);
     }
-    assert_eq!(places.missing(2, 1, Some(false), &lowered), 1);
+    assert_eq!(places.missing(0, 5, Some(false), &lowered), 1);
+    assert_eq!(places.missing(2, 5, Some(false), &lowered), 3);
 }

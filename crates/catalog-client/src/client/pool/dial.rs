@@ -52,7 +52,8 @@ impl Drop for Attempt {
 pub(super) async fn run(mut attempt: Attempt) {
     let Some(pool) = attempt.pool.upgrade() else { return };
     let dialled = Instant::now();
-    match open(&pool).await {
+    // Boxed: the task outlives it by days.
+    match Box::pin(open(&pool)).await {
         Err(refusal) => {
             attempt.done = true;
             pool.not_connected(attempt.id, dialled, &refusal);

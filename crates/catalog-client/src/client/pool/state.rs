@@ -72,11 +72,22 @@ impl State {
 
     pub(super) fn bounds(&self) -> Bounds {
         let connections = self.budget.most();
-        Bounds { connections, reserved: self.budget.reserved(self.reserved), streams: self.streams }
+        Bounds {
+            configured: self.budget.configured(),
+            connections,
+            reserved: self.budget.reserved(self.reserved),
+            streams: self.streams,
+        }
     }
 
-    pub(super) fn most(&self) -> usize {
-        self.budget.most()
+    /// See [`Budget::refused`].
+    pub(super) fn refused(&mut self, dialled: Instant, now: Instant) -> bool {
+        self.budget.refused(dialled, now, self.places.counts().open)
+    }
+
+    /// See [`Budget::died_at_once`].
+    pub(super) fn died_at_once(&mut self, dialled: Instant, now: Instant) -> bool {
+        self.budget.died_at_once(dialled, now, self.places.counts().open)
     }
 
     /// A connection, if one has room now and nobody of the same kind waits for it.
