@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use gateway_testkit::{
-    Api, Consul, Deadline, Fault, Instance, Lab, On, Recording, Replay, Reply, eventually, have, wait_for,
+    Api, Consul, Deadline, Fault, Instance, Lab, On, Place, Recording, Replay, Reply, eventually, have,
+    wait_for,
 };
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
@@ -391,19 +392,22 @@ async fn http2_is_spoken_over_tls_and_a_token_is_asked_for() {
 #[tokio::test]
 async fn what_is_cut_ends_and_a_refusing_port_stays_its_own() {
     let replay = Replay::of_version("1.21").unwrap().start().unwrap();
-    let mut stream = gateway_testkit::Place::Here.connect(replay.http()).await.unwrap();
+    let mut stream = Place::Here.connect(replay.http()).await.unwrap();
     eventually(Deadline::usual(), "a connection", async || replay.connections().now == 1).await;
-    replay.kill();
+    replay.cut();
     let ended = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut [0])).await;
     assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
-    let connect = async || gateway_testkit::Place::Here.connect(replay.http()).await.is_err();
-    eventually(Deadline::usual(), "a refusal", connect).await;
+
+    // A second one, which never ends a connection first: what it would leave behind holds a port as well.
+    let replay = Replay::of_version("1.21").unwrap().start().unwrap();
+    replay.refuse();
+    let refused = async || Place::Here.connect(replay.http()).await.is_err();
+    eventually(Deadline::usual(), "a refusal", refused).await;
+    eventually(Deadline::usual(), "no connection", async || replay.connections().now == 0).await;
     // Held by a socket that does not listen: one that does not share ports cannot have it.
     let taken = tokio::net::TcpSocket::new_v4().unwrap().bind(replay.http());
     assert_eq!(taken.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
     replay.listen();
-    eventually(Deadline::usual(), "an answer", async || {
-        replay.api().request("GET", "/v1/status/leader", b"").await.is_ok()
-    })
-    .await;
+    let answers = async || ask(&replay.api(), "/v1/status/leader").await.is_ok();
+    eventually(Deadline::usual(), "an answer", answers).await;
 }
