@@ -1,5 +1,7 @@
 //! Several addresses, names, Unix sockets; tokens and files that change.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where its support fails")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! TLS, and HTTP/2 where the agent offers it.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where its support fails")]
+
 mod support;
 
 use std::fs;

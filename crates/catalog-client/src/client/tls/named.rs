@@ -13,9 +13,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 /// Verifies against named certificates.
@@ -101,7 +99,11 @@ mod tests {
         params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
     }
 
-    fn verify(named: &CertificateDer<'static>, shown: &CertificateDer<'static>, name: &str) -> Result<(), String> {
+    fn verify(
+        named: &CertificateDer<'static>,
+        shown: &CertificateDer<'static>,
+        name: &str,
+    ) -> Result<(), String> {
         let mut roots = RootCertStore::empty();
         roots.add(named.clone()).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
