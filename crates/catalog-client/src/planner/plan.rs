@@ -193,8 +193,8 @@ impl<E: Send + 'static, A: Asker> Planner<E, A> {
         }
     }
 
-    /// Has all hot names of a family read as fast as may be, at most once in [`PlanConfig::fast_every`],
-    /// then as soon as it may be. Names that are long-polled just now are left out.
+    /// Has all hot names of a family read as fast as may be, but not more often than
+    /// [`PlanConfig::fast_every`] allows, then as soon as it may be. Names that are long-polled just now are left out.
     pub fn fast_round(&self, id: FamilyId) {
         if let Some(family) = self.family_of(id) {
             family.change(Schedule::fast_round);

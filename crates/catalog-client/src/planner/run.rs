@@ -111,7 +111,8 @@ where
                     return;
                 }
                 Some(Verdict::Fresh(fresh)) => return self.fresh(job, query, fresh, &answer).await,
-                Some(Verdict::Doubtful) => match verify(&self.agent, query, ear).await {
+                // Seldom, so boxed: the task of each name would be larger by it.
+                Some(Verdict::Doubtful) => match Box::pin(verify(&self.agent, query, ear)).await {
                     Ok(()) => job.sent.verified = true,
                     Err(failure) => return self.fail(job, failure).await,
                 },
@@ -192,4 +193,35 @@ impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.family.change(|schedule| schedule.finish(now(), &self.job));
     }
+}
+
+/// Bytes of the task of a name, of the task of a watch, and of the client's part in them.
+#[cfg(test)]
+pub(super) fn sizes<Q: Query>(query: Q) -> (usize, usize, usize) {
+    use super::{PlanConfig, schedule::Schedule};
+    use crate::{
+        Client, ClientConfig,
+        query::Ask,
+        watch::{Nature, Watch, WatchConfig},
+    };
+    use std::time::Duration;
+    let client = Client::new(ClientConfig::default()).unwrap();
+    let ask = size_of_val(&client.ask(&query, &Ask::Now, Duration::ZERO));
+    let agent = Agent::new(client, WatchConfig::default());
+    let mut watch = Watch::new(&agent, query.clone());
+    let round = size_of_val(&watch.round());
+    let start = now();
+    let mut schedule = Schedule::new(Arc::new(PlanConfig::default()), Nature::of(&query, None), start);
+    schedule.set_names(start, [Arc::from("a")]);
+    let Next::Go(job) = schedule.next(start, 0) else { panic!("a new name is read at once") };
+    let family = Arc::new(Family::new("", Box::new(str::to_owned), schedule, Arc::default()));
+    let (events, _receiver) = mpsc::channel(1);
+    let to_event = |name: &Arc<str>, _| Arc::clone(name);
+    let make = move |_: &str| query.clone();
+    let runner = Runner { family, agent, make, to_event, events, watches: Arc::default() };
+    let work = Arc::new(runner).work(job);
+    let job = size_of_val(&work);
+    // It was never polled: ending it would ring a bell for nothing, and does no harm.
+    drop(work);
+    (job, round, ask)
 }

@@ -60,6 +60,8 @@ pub(super) struct Schedule {
     room: usize,
     fast_wanted: bool,
     fast_begun: Option<Instant>,
+    /// Until the next fast round, by what the last one cost.
+    fast_pause: Duration,
     turn: u8,
     mark: u32,
     failing: usize,
@@ -97,6 +99,7 @@ impl Schedule {
             room: usize::MAX,
             fast_wanted: false,
             fast_begun: None,
+            fast_pause: Duration::ZERO,
             turn: 0,
             mark: 0,
             failing: 0,

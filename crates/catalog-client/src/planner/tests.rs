@@ -180,3 +180,10 @@ fn a_name_costs_little() {
     let entry = Schedule::entry_size();
     assert!(entry <= 512, "{entry} bytes for a name");
 }
+
+#[test]
+fn a_long_poll_costs_little() {
+    let (job, watch, ask) = super::run::sizes(Name);
+    assert!(job <= 2048, "{job} bytes for the task of a name, {ask} of them the client's");
+    assert!(watch <= 2048, "{watch} bytes for the task of a watch");
+}

@@ -42,7 +42,7 @@ use tokio::{
 /// Answers that are taken in before the next snapshot is thought of.
 const BATCH: usize = 256;
 /// How often it is looked whether the agent has come back, for what is asked again then.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
 /// How often it is said what is waited for, as it gets less.
 const SAY_WAITING: Duration = Duration::from_secs(1);
 
@@ -61,11 +61,17 @@ pub(super) struct Driver {
     readiness: Readiness,
     interner: Interner,
     critical: HashSet<CriticalCheck>,
+    /// Consul's own servers were among the services.
+    saw_servers: bool,
+    /// They are no longer: the token sees nothing.
+    blind: bool,
     network: HostNetwork,
     /// Watches of the gateways of other datacenters.
     asked: BTreeMap<Arc<str>, WatchId>,
     /// The watch of the gateway's own service, once it is known under which ID.
     own: Option<WatchId>,
+    /// Registrations that were made when that watch began.
+    own_since: u64,
     /// What of its options could not be honoured, as it was logged.
     own_notes: Vec<String>,
     candidates: Option<WatchId>,
@@ -78,6 +84,8 @@ pub(super) struct Driver {
     agent_was_down: bool,
     /// Why others should not be sent here although everything is known.
     unready: Option<String>,
+    /// As that, because Consul shows less than there is.
+    unlisted: Option<String>,
     refused: Option<String>,
     reread_token_at: Option<Instant>,
     published: Option<Instant>,
@@ -111,9 +119,12 @@ impl Driver {
             readiness: Readiness::default(),
             interner: Interner::default(),
             critical: HashSet::new(),
+            saw_servers: false,
+            blind: false,
             network,
             asked: BTreeMap::new(),
             own: None,
+            own_since: 0,
             own_notes: Vec::new(),
             candidates: None,
             entries_started: false,
@@ -124,6 +135,7 @@ impl Driver {
             probing: None,
             agent_was_down: false,
             unready: None,
+            unlisted: None,
             refused: None,
             reread_token_at: None,
             published: None,
@@ -234,7 +246,7 @@ impl Driver {
                 None => missing,
             };
             SourceState::Waiting(why)
-        } else if let Some(why) = &self.unready {
+        } else if let Some(why) = self.unready.as_ref().or(self.unlisted.as_ref()) {
             SourceState::Unready(why.clone())
         } else {
             SourceState::Ready
@@ -266,7 +278,16 @@ impl Driver {
 
     fn registration_changed(&mut self) {
         let Some(registrar) = &self.registrar else { return };
-        if registrar.status().state == Registered::Registered && self.own.is_none() {
+        let status = registrar.status();
+        self.unlisted = (status.visible == Some(false)).then(|| {
+            format!(
+                "Consul does not list this gateway among the instances of {:?}, although it is registered: the \
+                 token needs service_prefix \"\" {{ policy = \"read\" }} and node_prefix \"\" {{ policy = \"read\" }}",
+                self.config.service
+            )
+        });
+        if status.state == Registered::Registered && self.own_since != status.counts.registered {
+            self.own_since = status.counts.registered;
             self.follow_own_registration();
         }
     }

@@ -8,6 +8,8 @@
 
 mod entries;
 mod remote;
+#[cfg(test)]
+mod tests;
 
 use super::{
     MeshIdentity, MeshSnapshot, MeshTable, OwnOptions, Rejected, SetPolicy, Target,
@@ -60,6 +62,18 @@ struct Touched {
     remotes: bool,
     /// Something that is shown, but changes no target.
     shown: bool,
+}
+
+/// What one compilation came to.
+#[derive(Debug, Default)]
+struct Step {
+    compiled: u64,
+    /// Targets whose names were in the table already.
+    changed: Vec<Arc<Target>>,
+    /// Names came or went.
+    names: bool,
+    /// Problems may differ.
+    problems: bool,
 }
 
 impl MeshAssembler {
@@ -161,24 +175,31 @@ impl MeshAssembler {
         let before = self.snapshot.table.clone();
         let policy = self.entries.policy(&self.policy);
         let base = Base { own: &identity, before: &before, policy: &policy };
-        let mut compiled = self.compile_services(base, &touched);
+        let mut step = Step::default();
+        self.compile_services(base, &touched, &mut step);
         if touched.all || touched.remotes {
-            compiled += self.remotes.compile(base, self.only_first_name);
+            step.compiled += self.remotes.compile(base, self.only_first_name);
+            step.names = true;
+            step.problems = true;
         }
-        self.services.retain(|_, service| !service.rows.is_empty());
-        let targets = self.services.values().flat_map(|service| &service.targets);
-        let table = MeshTable::after(&before, targets.chain(self.remotes.targets()).cloned().collect());
-        let table = if table.is_same(&before) { before } else { table };
-        self.publish(identity, table, compiled)
+        let table = self.table(&before, &step);
+        step.problems |= touched.shown;
+        self.publish(identity, table, &step)
     }
 
-    fn compile_services(&mut self, base: Base<'_>, touched: &Touched) -> u64 {
+    fn compile_services(&mut self, base: Base<'_>, touched: &Touched, step: &mut Step) {
         let entries = &self.entries;
-        let mut compiled = 0;
         let mut compile = |name: &Arc<str>, service: &mut Service| {
             let resolver = entries.resolver(name);
             let piece = answers::service(base, name, &base.own.namespace, &service.rows, resolver);
-            compiled += piece.compiled;
+            step.compiled += piece.compiled;
+            step.problems |= service.problems != piece.problems;
+            let ids = |targets: &[Arc<Target>]| targets.iter().map(|it| it.id.clone()).collect::<Vec<_>>();
+            if ids(&service.targets) == ids(&piece.targets) {
+                step.changed.extend(piece.targets.iter().cloned());
+            } else {
+                step.names = true;
+            }
             service.targets = piece.targets;
             service.problems = piece.problems;
         };
@@ -192,13 +213,29 @@ impl MeshAssembler {
                 }
             }
         }
-        compiled
+        let known = self.services.len();
+        self.services.retain(|_, service| !service.rows.is_empty());
+        // One of two names that differ in case only may have gone.
+        step.problems |= self.services.len() != known || step.names;
     }
 
-    fn publish(&mut self, mesh: MeshIdentity, table: MeshTable, compiled: u64) -> Option<Arc<MeshSnapshot>> {
-        let rejected = self.entries.rejected();
-        let warnings = self.warnings();
+    /// Most changes are of endpoints: then the table keeps its names, and nothing is sorted.
+    fn table(&self, before: &MeshTable, step: &Step) -> MeshTable {
+        let same_names = (!step.names).then(|| before.with(step.changed.iter().cloned())).flatten();
+        let table = same_names.unwrap_or_else(|| {
+            let targets = self.services.values().flat_map(|service| &service.targets);
+            MeshTable::after(before, targets.chain(self.remotes.targets()).cloned().collect())
+        });
+        if table.is_same(before) { before.clone() } else { table }
+    }
+
+    fn publish(&mut self, mesh: MeshIdentity, table: MeshTable, step: &Step) -> Option<Arc<MeshSnapshot>> {
         let old = &self.snapshot;
+        let (rejected, warnings) = if step.problems {
+            (self.entries.rejected(), self.warnings())
+        } else {
+            (old.rejected.clone(), old.warnings.clone())
+        };
         let same = table.is_shared_with(&old.table)
             && mesh == old.mesh
             && self.own == old.own
@@ -208,7 +245,7 @@ impl MeshAssembler {
         if same && old.generation > 0 {
             return None;
         }
-        let generation = old.generation + 1;
+        let (generation, compiled) = (old.generation + 1, step.compiled);
         let (own, files) = (self.own.clone(), Vec::new());
         self.snapshot =
             Arc::new(MeshSnapshot { generation, mesh, table, rejected, warnings, files, own, compiled });

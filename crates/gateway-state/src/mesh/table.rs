@@ -86,6 +86,18 @@ impl MeshTable {
         Self { inner: Arc::new(Inner { targets, names }) }
     }
 
+    /// This table with other targets in place of those of the same ids. `None` if it has no such id:
+    /// then the names differ, and it has to be made anew.
+    pub(crate) fn with(&self, changed: impl IntoIterator<Item = Arc<Target>>) -> Option<Self> {
+        let mut targets = self.targets().to_vec();
+        for target in changed {
+            let position = self.position(&target.id)?;
+            *targets.get_mut(position)? = target;
+        }
+        let names = Arc::clone(&self.inner.names);
+        Some(Self { inner: Arc::new(Inner { targets, names }) })
+    }
+
     /// What a name leads to: the exact name, else the longest wildcard that it ends with. `*.x`
     /// stands for one or more labels in front of `x`, never for `x` itself.
     ///

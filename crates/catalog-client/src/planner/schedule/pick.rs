@@ -38,7 +38,7 @@ impl Schedule {
         let first = |set: &std::collections::BTreeSet<(Instant, Slot)>| set.first().map(|(at, _)| *at);
         let polls = first(&self.polls).filter(|at| *at > now || self.may_read());
         let rounds = first(&self.rounds).filter(|_| self.may_sweep());
-        let fast = self.fast_begun.filter(|_| self.fast_wanted).map(|begun| begun + self.config.fast_every);
+        let fast = self.fast_begun.filter(|_| self.fast_wanted).map(|begun| begun + self.fast_pause);
         let fast = fast.filter(|at| *at > now);
         [polls, rounds, fast].into_iter().flatten().min().map(|at| at.max(now))
     }
@@ -182,8 +182,8 @@ impl Schedule {
     }
 
     fn begin_fast_round(&mut self, now: Instant) {
-        let every = self.config.fast_every;
-        let early = self.fast_begun.is_some_and(|begun| now.saturating_duration_since(begun) < every);
+        let pause = self.fast_pause;
+        let early = self.fast_begun.is_some_and(|begun| now.saturating_duration_since(begun) < pause);
         if !self.fast_wanted || early || !self.fast.is_empty() {
             return;
         }
@@ -201,6 +201,7 @@ impl Schedule {
         // What changed last is the likeliest to have changed again.
         slots.sort_unstable();
         self.counts.fast_rounds += u64::from(!slots.is_empty());
+        self.fast_pause = self.config.fast_pause(slots.len());
         for (_, slot) in slots {
             self.enqueue(slot, Queue::Fast, false);
         }
