@@ -18,7 +18,6 @@ use watch_world::*;
 type Event = (Arc<str>, Update<String>);
 
 struct Plan {
-    world: World,
     planner: Planner<Event, World>,
     events: mpsc::Receiver<Event>,
     family: FamilyId,
@@ -29,7 +28,7 @@ impl Plan {
         let (planner, events) = Planner::new(world.clone(), config);
         let family = planner.family(|name| Connect(name.to_owned()), |name, update| (name.clone(), update));
         planner.agent().set_version(Some((1, 21)));
-        Self { world: world.clone(), planner, events, family }
+        Self { planner, events, family }
     }
 
     fn with_names(world: &World, n: usize) -> Self {

@@ -1,5 +1,7 @@
 //! A watch at an agent that comes and goes, in simulated time. Rows are those of consul-api 7.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its support fails")]
+
 mod watch_world;
 
 use catalog_client::{

@@ -131,7 +131,7 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
             match verdict {
                 Verdict::Same { recovered, facts, rose } => return self.same(recovered, facts, rose),
                 Verdict::Fresh(fresh) => return self.fresh(fresh, &answer),
-                Verdict::Doubtful => match verify(&self.agent, &self.query, &mut self.ear).await {
+                Verdict::Doubtful => match Box::pin(verify(&self.agent, &self.query, &mut self.ear)).await {
                     Ok(()) => sent.verified = true,
                     Err(Failure::Abandoned) => return None,
                     Err(Failure::Failed { error, away }) => return self.fail(error, away),
