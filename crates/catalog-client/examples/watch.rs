@@ -30,10 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = ClientConfig::from_environment(|name| std::env::var(name).ok())?;
     let (planner, mut events) = Planner::new(Client::new(config)?, PlanConfig::default());
     let catalog = planner.watch(CatalogServices::new(), Event::Catalog);
-    let family = planner.family(
-        HealthService::<HealthEntry>::new,
-        |name, update| Event::Service(Arc::clone(name), update),
-    );
+    let family = planner
+        .family(HealthService::<HealthEntry>::new, |name, update| Event::Service(Arc::clone(name), update));
     planner.wakes(catalog, family);
     planner.set_names(family, names);
 
