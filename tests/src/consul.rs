@@ -142,8 +142,7 @@ impl Consul {
 
     /// Its API, with the management token where there are ACLs.
     pub fn api(&self) -> Api {
-        let token = self.built.management.as_deref().unwrap_or_default();
-        self.anonymous().token(token)
+        self.anonymous().token(self.management().unwrap_or_default())
     }
 
     /// Its API without a token.

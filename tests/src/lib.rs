@@ -25,6 +25,7 @@ mod pki;
 mod place;
 mod replay;
 mod requires;
+mod secret;
 mod sidecar;
 mod stranger;
 mod task;

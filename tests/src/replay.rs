@@ -21,6 +21,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::secret::Secret;
 use crate::task::Owned;
 use crate::{Api, Deadline, LeafFiles, Place, wait_for};
 
@@ -239,7 +240,7 @@ impl Replay {
 
     /// Answers only those who have this token; `None`: everybody.
     pub fn require_token(&self, token: Option<&str>) {
-        self.shared.state().token = token.map(str::to_owned);
+        self.shared.state().token = token.map(|token| Secret(token.to_owned()));
     }
 
     // --- what was asked ---

@@ -8,7 +8,7 @@ use super::Consul;
 impl Consul {
     /// The token that may do everything; `None` without ACLs.
     pub fn management(&self) -> Option<&str> {
-        self.built.management.as_deref()
+        self.built.management.as_ref().map(|token| token.0.as_str())
     }
 
     /// A new token that may do what `rules` (in Consul's policy language) say, in every datacenter.

@@ -58,7 +58,7 @@ impl ConsulBuilder {
             all["verify_incoming_https"] = self.verify_clients.into();
         }
         if let Some(management) = &self.management {
-            all["acl"] = self.acl(management);
+            all["acl"] = self.acl(&management.0);
         }
         all
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::tls::ConsulTls;
 use super::{Consul, Version, acl};
 use crate::child::Child;
+use crate::secret::Secret;
 use crate::{Fetched, Loopback, Place};
 
 // Ports of its address.
@@ -43,7 +44,7 @@ pub struct ConsulBuilder {
     pub(super) join_wan: Vec<SocketAddr>,
     pub(super) primary: Option<String>,
     pub(super) connect: bool,
-    pub(super) management: Option<String>,
+    pub(super) management: Option<Secret>,
     pub(super) tls: Option<Arc<ConsulTls>>,
     pub(super) verify_clients: bool,
     pub(super) socket: Option<Arc<tempfile::TempDir>>,
@@ -159,7 +160,7 @@ impl ConsulBuilder {
     /// The same with a given management token: the one of the datacenter (or the primary) that it joins.
     #[must_use]
     pub fn acls_with(mut self, management: &str) -> Self {
-        self.management = Some(management.to_owned());
+        self.management = Some(Secret(management.to_owned()));
         self
     }
 

@@ -17,6 +17,7 @@ use super::lookup::Target;
 use super::serve::Orders;
 use super::state::{Entry, State, go_duration};
 use super::{Fault, agent};
+use crate::secret::Secret;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -71,7 +72,7 @@ pub(super) async fn answer(
         end: None,
         status: None,
         user_agent: text("user-agent").unwrap_or_default(),
-        token: text("x-consul-token"),
+        token: text("x-consul-token").map(Secret),
         body: body.to_vec(),
     };
     let number = journal::lock(&shared.journal).begin(asked.clone());

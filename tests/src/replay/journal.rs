@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::secret::Secret;
+
 /// One request, as far as it has come.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -24,7 +26,7 @@ pub struct Asked {
     pub status: Option<u16>,
     /// Its `User-Agent`.
     pub user_agent: String,
-    pub(super) token: Option<String>,
+    pub(super) token: Option<Secret>,
     pub(super) body: Vec<u8>,
 }
 
@@ -36,7 +38,7 @@ impl Asked {
 
     /// The token that it had.
     pub fn token(&self) -> Option<&str> {
-        self.token.as_deref()
+        self.token.as_ref().map(|token| token.0.as_str())
     }
 
     /// Its body as JSON; `null` without one.

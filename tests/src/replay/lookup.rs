@@ -119,16 +119,20 @@ impl Target {
             candidates.push((format!("/v1/config/{KIND}/{THING}").into(), vec![kind, thing]));
         } else if let ["v1", .., name] = segments.as_slice() {
             let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            candidates.push((format!("{folder}/{THING}").into(), vec![(THING, (*name).to_owned())]));
-            candidates.push((self.path.as_str().into(), Vec::new()));
+            let thing = (THING, (*name).to_owned());
+            if let Some(peer) = self.parameter("peer") {
+                let key = format!("{folder}/{THING}?peer={PEER}");
+                candidates.push((key.into(), vec![thing.clone(), (PEER, peer.to_owned())]));
+            }
+            // A parameter that nothing was recorded with is ignored, as agents ignore those they do not know; but
+            // another datacenter has other things.
+            if dc.is_none() {
+                candidates.push((self.path.as_str().into(), Vec::new()));
+            }
+            candidates.push((format!("{folder}/{THING}").into(), vec![thing]));
         }
         for (path, names) in candidates {
-            let peer = self.parameter("peer").map(|peer| (format!("{path}?peer={PEER}"), peer));
-            if let Some((key, peer)) = peer.filter(|(key, _)| known(key)) {
-                return Some(Found { key, names: [names, vec![(PEER, peer.to_owned())]].concat() });
-            }
-            // A parameter that this answer was not recorded with is ignored, as agents ignore those they do not know.
-            if known(&path) && !(names.is_empty() && dc.is_some()) {
+            if known(&path) {
                 return Some(Found { key: path.into_owned(), names });
             }
         }
@@ -182,10 +186,10 @@ mod tests {
         assert_eq!(find("/v1/config/nope/x"), "/v1/config/no-such-kind/no-such-thing <- nope,x");
         assert_eq!(find("/v1/config/nope"), "/v1/config/no-such-kind <- nope");
         assert_eq!(find("/v1/catalog/services?dc=dc9"), "/v1/catalog/services?dc=no-such-dc <- dc9");
-        let peer = "/v1/health/connect/no-such-thing?peer=no-such-peer <- x,p";
-        assert_eq!(find("/v1/health/connect/x?peer=p"), peer);
+        let peer = "/v1/health/connect/no-such-thing?peer=no-such-peer <- web,p";
+        assert_eq!(find("/v1/health/connect/web?peer=p"), peer);
         assert_eq!(find("/v1/no/where"), "/v1/no-such-endpoint");
         // Of a datacenter that exists nothing is known but what was recorded.
-        assert_eq!(find("/v1/health/connect/x?dc=dc2"), "/v1/health/connect/no-such-thing <- x");
+        assert_eq!(find("/v1/health/connect/web?dc=dc2"), "/v1/health/connect/no-such-thing <- web");
     }
 }

@@ -8,9 +8,10 @@ use tokio::sync::watch;
 
 use super::lookup::Target;
 use super::{Fault, Recording};
+use crate::secret::Secret;
 
 /// One answer.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) status: u16,
     /// Without the index and the hash.
@@ -18,6 +19,13 @@ pub(super) struct Entry {
     pub(super) index: Option<u64>,
     pub(super) hash: Option<String>,
     pub(super) body: Bytes,
+}
+
+// A body may be a private key.
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Entry({}, index {:?}, {} bytes)", self.status, self.index, self.body.len())
+    }
 }
 
 /// Which requests are meant.
@@ -65,7 +73,7 @@ pub(super) struct State {
     /// Grows with every change: what the waiting look at.
     changes: watch::Sender<u64>,
     pub(super) jitter: f64,
-    pub(super) token: Option<String>,
+    pub(super) token: Option<Secret>,
 }
 
 #[derive(Debug)]
