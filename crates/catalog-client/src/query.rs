@@ -49,6 +49,7 @@ pub trait Query: Clone + Send + Sync + 'static {
     }
 
     /// Whether the servers answer it, so that `?consistent` and `?stale` mean something.
+    #[expect(clippy::wrong_self_convention, reason = "the answer is from servers, nothing is converted")]
     fn from_servers(&self) -> bool {
         true
     }

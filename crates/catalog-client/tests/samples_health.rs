@@ -1,5 +1,6 @@
 //! What is decided about rows of the health API: rows that Consul 1.10.1 and 1.21 answered with, and rows made up for a
 //! rule.
+#![expect(clippy::panic, clippy::expect_used, reason = "helpers of tests: what does not fit fails the test")]
 
 use catalog_client::{
     filter::Filter,
@@ -130,6 +131,27 @@ fn the_worst_check_counts() {
 }
 
 #[test]
+fn a_check_keeps_what_it_says_of_its_owner() {
+    let row = row(json!({
+        "Node": {"Node": "n1"},
+        "Service": {"ID": "web-1", "Service": "web", "Tags": ["v2"]},
+        "Checks": [
+            {"CheckID": "of the node", "ServiceID": "", "ServiceTags": []},
+            {"CheckID": "of the instance", "ServiceID": "web-1", "ServiceName": "web", "ServiceTags": ["v2"]},
+            {"CheckID": "out of date", "ServiceID": "web-1", "ServiceName": "web", "ServiceTags": ["v1"]},
+        ],
+    }));
+    assert_eq!((&row.checks[0].of, &row.checks[1].of), (&CheckOf::Node, &CheckOf::Service));
+    let holds = |filter: &str| Filter::parse(filter).expect("a filter").matches(&row);
+    assert_eq!(holds("v1 in Checks.ServiceTags"), Ok(true));
+    assert_eq!(holds("v2 in Checks.ServiceTags"), Ok(true));
+    assert_eq!(holds("Checks.ServiceTags is empty"), Ok(true));
+    assert_eq!(holds("Checks.ServiceID == `web-1` and Checks.ServiceName == web"), Ok(true));
+    assert_eq!(holds("Checks.ServiceName == ``"), Ok(true));
+    assert_eq!(holds("Checks.Node != n1"), Ok(false));
+}
+
+#[test]
 fn weights_are_of_the_status_and_bounded() {
     let with = |weights: Value, status: &str, only_passing| {
         let row = row(json!({"Service": {"Weights": weights}, "Checks": [{"Status": status}]}));
@@ -145,6 +167,7 @@ fn weights_are_of_the_status_and_bounded() {
     assert_eq!(with(json!({"Passing": 1, "Warning": 0}), "warning", false), (1, false), "below 1");
     assert_eq!(with(json!({"Passing": -3}), "passing", false), (1, false));
     assert_eq!(with(json!({"Passing": 128}), "passing", false), (128, true));
+    assert_eq!(with(json!({"Passing": 129}), "passing", false), (128, true));
     assert_eq!(with(json!({"Passing": 65535}), "passing", false), (128, true));
 }
 
