@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::admin_client::fake::{FakeAdmin, closed_port};
+use crate::settings::Role;
 use crate::testing::{Catalog, TRUST_DOMAIN, printed, sni};
 
 fn explained(catalog: &Catalog, name: &str) -> Explanation {
@@ -179,4 +180,45 @@ fn a_long_list_of_endpoints_is_cut_and_says_so() {
     let settings = catalog.settings(&[]);
     let (_, text) = printed(|out| explain(&settings, "many.example", Options::default(), out));
     assert!(text.contains("endpoints: 1200, healthy 1200") && text.contains("… and 200 more"), "{text}");
+}
+
+/// The same mesh, as if it had been read from a Consul.
+fn from_consul(catalog: &Catalog, change: impl FnOnce(&mut MeshSnapshot), name: &str) -> Explanation {
+    let settings = Settings::defaults(Role::Mesh).unwrap();
+    assert!(settings.consul().is_some());
+    let mut snapshot = (*catalog.snapshot()).clone();
+    change(&mut snapshot);
+    explain_name(&settings, &snapshot, name)
+}
+
+#[test]
+fn the_registration_decides_where_no_resolver_does() {
+    let catalog = Catalog::example();
+    let time = |name: &str| {
+        let own = |snapshot: &mut MeshSnapshot| snapshot.own.connect_timeout = Some(Duration::from_secs(9));
+        from_consul(&catalog, own, &sni(name)).routed.unwrap().connect_timeout
+    };
+    assert_eq!(time("billing.default.fra1"), Sourced::new("7s", "service-resolver billing"));
+    assert_eq!(time("any.default.ams2"), Sourced::new("9s", "connect_timeout_ms of the registration"));
+}
+
+#[test]
+fn where_the_gateway_is_registered_is_itself() {
+    let catalog = Catalog::example();
+    let own =
+        |snapshot: &mut MeshSnapshot| snapshot.own.advertised = vec!["198.51.100.20:443".parse().unwrap()];
+    let notes = from_consul(&catalog, own, &sni("x.default.ams2")).notes;
+    assert!(notes.iter().any(|note| note.contains("forwarding_loop")), "{notes:?}");
+}
+
+#[test]
+fn a_consul_is_not_told_to_be_a_catalog_of_files() {
+    let catalog = Catalog::example();
+    let because = |name: &str| from_consul(&catalog, |_| {}, name).refused.unwrap().because;
+    assert_eq!(because("www.example.com"), "it is not a name of the mesh");
+    assert!(
+        because(&sni("x.default.use1")).starts_with("Consul has no usable mesh gateway of datacenter use1")
+    );
+    assert!(because(&sni("ledger.default.fra1")).starts_with("Consul has no instance of ledger"));
+    assert!(because("server.fra1.consul").contains("are not routed"));
 }

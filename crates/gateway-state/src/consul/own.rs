@@ -38,7 +38,7 @@ pub(super) fn of_service(own: &OwnService, config: &ConsulConfig, is_local: impl
     let options = OwnOptions {
         listeners: (!config.listens_itself).then_some(bound),
         advertised: advertised(own),
-        connect_timeout: Some(own.config.connect_timeout),
+        connect_timeout: own.config.connect_timeout,
         remote_keepalive: keepalive,
         max_connections: own.config.max_inbound_connections,
     };

@@ -6,7 +6,7 @@ use super::{
 };
 use catalog_client::{
     Error,
-    error::Class,
+    error::{Cause, Class},
     health::{HealthEntry, Pairs, ServiceKind},
     query::{CriticalCheck, FederationGateways},
     registration::{OwnService, State as Registered, only_one},
@@ -97,9 +97,15 @@ impl Driver {
         }
     }
 
-    /// A token that Consul does not know may have been renewed in its file.
+    /// A token that Consul does not know may have been renewed in its file. What only Consul Enterprise
+    /// has cannot be asked of another Consul, now or later (consul-api 1.4).
     fn failed(&mut self, error: &Error) {
         let now = Instant::now();
+        if self.published.is_none()
+            && matches!(&error.cause, Cause::Status { text, .. } if text.contains("Consul Enterprise feature"))
+        {
+            self.refused = Some(error.to_string());
+        }
         if error.class() == Class::TokenUnknown && self.reread_token_at.is_none_or(|at| at <= now) {
             self.reread_token_at = Some(now + REREAD_TOKEN);
             self.reload();
@@ -107,6 +113,9 @@ impl Driver {
     }
 
     fn names(&mut self, names: &Pairs<Box<[Box<str>]>>) {
+        if self.is_blind(names) {
+            return;
+        }
         let all = names.iter().map(|(name, _)| name);
         let delta = match &self.config.only {
             Some(like) => self.names.set(like.pick(all).into_iter()),
@@ -128,6 +137,24 @@ impl Driver {
         for name in self.names.idle(MAX_IDLE_READS) {
             self.planner.read_now(self.services, &name);
         }
+    }
+
+    /// Whether the token has lost the right to read services, which older Consuls answer with a list that
+    /// has none. Consul's servers are services of every datacenter: a list without them, after one with
+    /// them, is no news of services.
+    fn is_blind(&mut self, names: &Pairs<Box<[Box<str>]>>) -> bool {
+        let sees_servers = names.iter().any(|(name, _)| name == "consul");
+        let blind = self.saw_servers && !sees_servers;
+        self.saw_servers |= sees_servers;
+        match (std::mem::replace(&mut self.blind, blind), blind) {
+            (false, true) => tracing::warn!(
+                "the list of services has lost Consul's own: the token may no longer read services \
+                 (service_prefix \"\" {{ policy = \"read\" }}); what is known stays in use"
+            ),
+            (true, false) => tracing::info!("the list of services is complete again"),
+            _ => {}
+        }
+        blind
     }
 
     fn service(&mut self, name: &Arc<str>, update: Update<Vec<HealthEntry>>) {

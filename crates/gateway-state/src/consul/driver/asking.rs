@@ -64,12 +64,17 @@ impl Driver {
         self.own = Some(self.planner.watch(AgentService::new(id), Event::Own));
     }
 
-    /// The registration is in place: from here on it is watched like anybody else's.
+    /// The registration is in place: from here on it is watched like anybody else's. It is a new watch
+    /// each time: one that has seen the registration missing says so once, and might not see that it came
+    /// back before it is missing again.
     pub(super) fn follow_own_registration(&mut self) {
         let Own::Register { registration, place, .. } = &self.config.own else { return };
         match place {
             Place::Agent => {
                 let id = registration.id.clone();
+                if let Some(before) = self.own.take() {
+                    self.planner.unwatch(before);
+                }
                 self.follow_own(&id);
             }
             // No agent knows it, and it has said everything itself.
