@@ -1,5 +1,7 @@
 //! `explain` and `doctor` with a Consul: what they say, and that they only ask.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -46,7 +48,7 @@ async fn run(words: &[&str], agent: &str, more: &[&str]) -> Ran {
         }
     }
     command.kill_on_drop(true);
-    let output = tokio::time::timeout(ENDS_WITHIN, command.output()).await.expect("it ends").unwrap();
+    let output = tokio::time::timeout(ENDS_WITHIN, command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let (out, err) = (text(output.stdout), text(output.stderr));
     assert_eq!(err, "", "{out}");
