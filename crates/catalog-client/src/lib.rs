@@ -2,7 +2,7 @@
 //!
 //! * [`config`]: how a client is set up: addresses, TLS, token, the rules of the `CONSUL_*` variables.
 //! * [`query`]: one type per endpoint, generic over the documents in its answers.
-//! * [`Client`](client::Client): sends a query, within the budget of connections.
+//! * [`Client`]: sends a query, within the budget of connections.
 //! * [`watch`]: one query asked for ever: what changed, never less than what was known.
 //! * [`planner`]: many names within the budget: which are watched and which are read in turn.
 //! * [`capability`]: what this Consul can do, found by asking.
