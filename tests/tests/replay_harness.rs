@@ -167,12 +167,17 @@ async fn poll_as_clients_do(agent: &Agent) -> Result<Vec<String>> {
 
 #[tokio::test]
 async fn a_replay_polls_as_the_agent_that_was_recorded() {
-    if !Consul::available() || Consul::version().unwrap().to_string() != "1.8.7" {
+    if !Consul::available() {
         return;
     }
+    let version = Consul::version().unwrap().to_string();
+    // Another one, named by whoever runs this, has no recording to be compared with.
+    let Some(recorded) = ["1.8.7", "1.21"].into_iter().find(|recorded| version.starts_with(recorded)) else {
+        return;
+    };
     let lab = Lab::new().unwrap();
     let real = Agent::Real(lab.consul("dc1").unwrap().start().await.unwrap());
-    let replayed = Agent::Replayed(Replay::of_version("1.8.7").unwrap().start().unwrap());
+    let replayed = Agent::Replayed(Replay::of_version(recorded).unwrap().start().unwrap());
     let (real, replayed) = tokio::join!(poll_as_clients_do(&real), poll_as_clients_do(&replayed));
     assert_eq!(real.unwrap(), replayed.unwrap());
 }

@@ -103,7 +103,9 @@ impl Target {
         }
         let dc = self.parameter("dc").filter(|dc| *dc != own);
         if let Some(dc) = dc.filter(|dc| !datacenters.iter().any(|known| known == dc)) {
-            let key = format!("/v1/catalog/services?dc={DATACENTER}");
+            let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let own = [format!("{folder}/{THING}"), self.path.clone(), "/v1/catalog/services".to_owned()];
+            let key = own.into_iter().map(|path| format!("{path}?dc={DATACENTER}")).find(|key| known(key))?;
             return Some(Found { key, names: vec![(DATACENTER, dc.to_owned())] });
         }
         let segments: Vec<&str> = self.path.split('/').skip(1).collect();

@@ -30,7 +30,7 @@ const KINDS: [&str; 22] = [
 const SERVICES: [&str; 8] =
     ["billing", "web", "legacy", "frontend", "mesh-gateway", "egress", "consul", "no-such-thing"];
 
-const OTHERS: [&str; 62] = [
+const OTHERS: [&str; 65] = [
     "/v1/status/leader",
     "/v1/status/peers",
     "/v1/agent/self",
@@ -52,6 +52,9 @@ const OTHERS: [&str; 62] = [
     "/v1/catalog/services",
     "/v1/catalog/services?dc=dc2",
     "/v1/catalog/services?dc=no-such-dc",
+    "/v1/health/connect/no-such-thing?dc=no-such-dc",
+    "/v1/health/service/no-such-thing?dc=no-such-dc",
+    "/v1/config/?dc=no-such-dc",
     "/v1/catalog/services?filter=ServiceKind%20%3D%3D%20%22mesh-gateway%22",
     "/v1/catalog/services?ns=default",
     "/v1/catalog/services?ns=",
