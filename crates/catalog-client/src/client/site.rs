@@ -20,6 +20,8 @@ pub(super) struct Site {
     pub(super) tls_name: Option<ServerName<'static>>,
     host: HeaderValue,
     authority: Authority,
+    /// On this host: to pack a body would only cost both sides.
+    local: bool,
 }
 
 impl Site {
@@ -33,7 +35,8 @@ impl Site {
             Spoken::Http => None,
             Spoken::Https => Some(tls::server_name(files, address.host())?),
         };
-        Ok(Self { address: address.clone(), shown, tls_name, host, authority })
+        let local = address.is_of_this_host();
+        Ok(Self { address: address.clone(), shown, tls_name, host, authority, local })
     }
 
     /// Fits a request, whose target is path and query only, to this address: prefix, host, and the
@@ -45,6 +48,9 @@ impl Site {
             let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
             let whole = format!("{prefix}{path}");
             *request.uri_mut() = Uri::from_maybe_shared(whole).map_err(|error| wrong(&error))?;
+        }
+        if self.local {
+            request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         match protocol {
             Protocol::Http1 => {

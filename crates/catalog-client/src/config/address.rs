@@ -80,6 +80,18 @@ impl Address {
         }
     }
 
+    /// Whether it is reached without a network: a Unix socket, or loopback.
+    #[must_use]
+    pub fn is_of_this_host(&self) -> bool {
+        match &self.target {
+            Target::Unix(_) => true,
+            Target::Tcp { host, .. } => {
+                let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+                ip.map_or(&**host == "localhost", |ip| ip.is_loopback())
+            }
+        }
+    }
+
     /// What goes into the `Host` header: the port is left out where it is the scheme's own.
     pub(crate) fn authority(&self) -> String {
         match &self.target {

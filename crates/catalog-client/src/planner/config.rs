@@ -26,6 +26,11 @@ pub struct PlanConfig {
     /// From a fast round of 500 names or more to the next; after fewer in proportion, so that the few
     /// that have traffic are read after each change. Default 2 s.
     pub fast_every: Duration,
+    /// Where names are long-polled each, a list of names that wakes without news wakes at most once in
+    /// this time. Default 2 s.
+    pub quiet_every: Duration,
+    /// So many of such wakes may follow each other at once before that. Default 3.
+    pub quiet_burst: u32,
     /// How often each name is read in turn.
     pub rounds: Rounds,
     /// Names of a family; those beyond are not read, counted and logged. Default 20,000.
@@ -54,6 +59,8 @@ impl Default for PlanConfig {
             mode: None,
             read_now_every: Duration::from_secs(1),
             fast_every: Duration::from_secs(2),
+            quiet_every: Duration::from_secs(2),
+            quiet_burst: 3,
             rounds: Rounds::default(),
             max_names: 20_000,
         }

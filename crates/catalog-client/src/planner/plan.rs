@@ -19,7 +19,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -222,12 +222,12 @@ impl<E: Send + 'static, A: Asker> Planner<E, A> {
         self.shared.watches.lock().insert(id, watched);
         let place = blocks.then(|| Place::new(&self.watches));
         let events = self.events.clone();
-        let limit = self.config.watch.wait * 2;
+        let config = Arc::clone(&self.config);
         let mut tasks = self.tasks.lock();
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move {
             let _place = place;
-            follow(watch, to_event, events, &end, &wakes, limit).await;
+            follow(watch, to_event, events, &end, &wakes, &config).await;
         });
         WatchId(id)
     }
@@ -241,23 +241,37 @@ async fn follow<Q: Query, A: Asker, E>(
     events: mpsc::Sender<E>,
     end: &Notify,
     wakes: &Locked<Vec<Arc<Family>>>,
-    limit: Duration,
+    config: &PlanConfig,
 ) {
-    let mut woken = 0;
+    let (mut woken, mut quiet) = (0, Quiet::default());
     loop {
         let update = {
             let mut round = std::pin::pin!(watch.round());
             tokio::select! {
                 update = &mut round => update,
                 () = end.notified() => {
-                    let _ = timeout(limit, round).await;
+                    let _ = timeout(config.watch.wait * 2, round).await;
                     return;
                 }
             }
         };
-        if std::mem::replace(&mut woken, watch.wakes()) != watch.wakes() {
-            for family in &*wakes.lock() {
-                family.change(Schedule::fast_round);
+        let was_woken = std::mem::replace(&mut woken, watch.wakes()) != watch.wakes();
+        let mut useful = true;
+        if was_woken {
+            let families = wakes.lock();
+            useful = families.is_empty();
+            for family in &*families {
+                useful |= family.change(|schedule| {
+                    schedule.fast_round();
+                    schedule.is_read_in_turn()
+                });
+            }
+        }
+        if was_woken && !useful && update.is_none() {
+            let pause = quiet.pause(now(), config);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = end.notified() => return,
             }
         }
         if let Some(update) = update
@@ -265,6 +279,24 @@ async fn follow<Q: Query, A: Asker, E>(
         {
             return;
         }
+    }
+}
+
+/// Wakes that bring nothing: the names of services are the same, and each service is long-polled itself.
+/// To list ten thousand names again for each instance that changes is what costs an agent most, so such
+/// rounds are spread; a new name is seen that much later, if it comes among them.
+#[derive(Debug, Default)]
+struct Quiet {
+    /// When all rounds that may be made at once may be made again.
+    full: Option<Instant>,
+}
+
+impl Quiet {
+    /// How long to wait after one more of them.
+    fn pause(&mut self, now: Instant, config: &PlanConfig) -> Duration {
+        let full = self.full.map_or(now, |full| full.max(now)) + config.quiet_every;
+        self.full = Some(full);
+        full.saturating_duration_since(now).saturating_sub(config.quiet_every * config.quiet_burst)
     }
 }
 

@@ -253,6 +253,11 @@ impl Schedule {
         Some((mode, &self.reason))
     }
 
+    /// Whether names wait for their turn: then what wakes nearby is news for them.
+    pub(super) fn is_read_in_turn(&self) -> bool {
+        self.mode != Some(Mode::Block)
+    }
+
     /// Names that are long-polled, or will be.
     pub(super) fn blocked(&self) -> usize {
         if self.mode == Some(Mode::Block) { self.active } else { 0 }

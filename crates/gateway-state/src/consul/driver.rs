@@ -75,7 +75,9 @@ pub(super) struct Driver {
     /// What of its options could not be honoured, as it was logged.
     own_notes: Vec<String>,
     candidates: Option<WatchId>,
-    entries_started: bool,
+    /// The watch of config entries of all kinds, while there is one.
+    entries: Option<WatchId>,
+    datacenters: Vec<Box<str>>,
     registrar: Option<RegistrarHandle>,
     registering: Option<JoinHandle<Result<(), Refused>>>,
     registration: Option<watch::Receiver<RegistrationStatus>>,
@@ -127,7 +129,8 @@ impl Driver {
             own_since: 0,
             own_notes: Vec::new(),
             candidates: None,
-            entries_started: false,
+            entries: None,
+            datacenters: Vec::new(),
             registrar: None,
             registering: None,
             registration: None,

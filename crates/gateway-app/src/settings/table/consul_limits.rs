@@ -153,6 +153,12 @@ pub(super) static LIMITS: &[Key] = &[
         "Those among them that are only their turn."
     ),
     key!(
+        "limits.consul_quiet_burst",
+        Count(span(0, 1_000, "each lists all names"), |s, v| s.tuning.plan.quiet_burst = word(v)),
+        "3",
+        "Lists of all names without a new one that may follow each other at once before `timers.consul_quiet` counts."
+    ),
+    key!(
         "limits.consul_watched_names",
         Count(span(0, 10_000, "over HTTP/1.1 each holds a connection"), |s, v| s.tuning.plan.block_up =
             size(v)),

@@ -278,7 +278,13 @@ pub(super) static TIMERS: &[Key] = &[
         "timers.consul_fast_round",
         Time(span(MS, HOUR, "each reads all names"), |s, v| s.tuning.plan.fast_every = v),
         "2s",
-        "Shortest time between two rounds that read all names at once, because something has changed."
+        "Shortest time between two rounds that read all names with traffic at once, because something has changed; with fewer than 500 of them in proportion."
+    ),
+    key!(
+        "timers.consul_quiet",
+        Time(span(MS, HOUR, "each lists all names"), |s, v| s.tuning.plan.quiet_every = v),
+        "2s",
+        "Where each name has a waiting read: shortest time between two lists of all names that bring no new name. One that comes among them is seen that much later."
     ),
     key!(
         "timers.consul_read_now",

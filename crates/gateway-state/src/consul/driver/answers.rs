@@ -3,6 +3,7 @@
 use super::{
     super::{config::Own, own},
     Driver, Event, Question,
+    asking::{ALL_KINDS, RESOLVERS},
 };
 use catalog_client::{
     Error,
@@ -38,7 +39,22 @@ impl Driver {
                 }
             }
             Event::Entries(list, update) => {
-                if let Some(body) = self.document(Question::Entries, update) {
+                if let Update::Failed(error) = &update
+                    && list == ALL_KINDS
+                    && matches!(error.class(), Class::Denied | Class::Unsupported | Class::Mistake)
+                {
+                    self.failed(error);
+                    return self.follow_entries_by_kind();
+                }
+                let body = match update {
+                    // Without resolvers names would lead to other instances than they should.
+                    update if matches!(list, ALL_KINDS | RESOLVERS) => {
+                        self.document(Question::Entries, update)
+                    }
+                    Update::Changed { document, .. } => Some(document),
+                    _ => None,
+                };
+                if let Some(body) = body {
                     let body = body.as_ref().map_or(&b"[]"[..], |body| body);
                     self.assembler.set_entries(list, body);
                 }
@@ -56,7 +72,8 @@ impl Driver {
             Event::FederationStates(update) => self.federation_states(update),
             Event::Datacenters(update) => {
                 if let Update::Changed { document: Some(datacenters), .. } = update {
-                    self.follow_datacenters(&datacenters);
+                    self.datacenters = Arc::unwrap_or_clone(datacenters);
+                    self.follow_datacenters();
                 }
             }
             Event::Asked(datacenter, update) => {
@@ -149,7 +166,8 @@ impl Driver {
         match (std::mem::replace(&mut self.blind, blind), blind) {
             (false, true) => tracing::warn!(
                 "the list of services has lost Consul's own: the token may no longer read services \
-                 (service_prefix \"\" {{ policy = \"read\" }}); what is known stays in use"
+                 (service_prefix \"\" {{ policy = \"read\" }}) and nodes (node_prefix \"\" {{ policy = \"read\" }}); \
+                 what is known stays in use"
             ),
             (true, false) => tracing::info!("the list of services is complete again"),
             _ => {}
@@ -232,6 +250,7 @@ impl Driver {
             Some(service) => {
                 self.unready = None;
                 self.identity.own_datacenter = Some(service.datacenter.clone());
+                self.follow_datacenters();
                 let read = own::of_service(&service, &self.config, self.is_local());
                 self.take_own(read);
             }
@@ -255,7 +274,14 @@ impl Driver {
     fn candidates(&mut self, update: Update<BTreeMap<Box<str>, OwnService>>) {
         let services = match update {
             Update::Changed { document, .. } => document.map(Arc::unwrap_or_clone).unwrap_or_default(),
-            Update::Failed(error) => return self.failed(&error),
+            Update::Failed(error) => {
+                self.failed(&error);
+                if matches!(error.class(), Class::Denied | Class::Mistake) {
+                    self.readiness.answered(Question::Own, Instant::now());
+                    self.unready = Some(format!("cannot tell which service of the agent this is: {error}"));
+                }
+                return;
+            }
             Update::Facts(_) | Update::Recovered => return,
         };
         match only_one(self.config.kind, services.values()) {

@@ -2,9 +2,9 @@
 
 use super::{super::documents::Entries, Driver, Event, Own, Question};
 use catalog_client::{
-    capability::{Capabilities, Feature, Verdict},
+    capability::Capabilities,
     health::HealthEntry,
-    planner::{FamilyId, Planner},
+    planner::{FamilyId, Planner, WatchId},
     query::{
         AgentService, CaRoots, CatalogDatacenters, CatalogServices, CriticalChecks, FederationGateways,
         HealthConnect, HealthService,
@@ -20,6 +20,10 @@ use std::{
 /// Other datacenters whose gateways are watched there; those of further ones come through the
 /// federation states only. Each costs a connection over HTTP/1.1.
 const MAX_ASKED: usize = 8;
+/// The list of config entries of all kinds.
+pub(super) const ALL_KINDS: &str = "config";
+/// That of resolvers, where each kind has its own.
+pub(super) const RESOLVERS: &str = "config/service-resolver";
 /// How often the one gateway of the agent is looked for until there is one.
 const LOOK_FOR_OWN: Duration = Duration::from_secs(2);
 
@@ -35,6 +39,7 @@ impl Driver {
         self.planner.watch(CriticalChecks, Event::Critical);
         self.planner.watch(FederationGateways::new(), Event::FederationStates);
         self.planner.poll(CatalogDatacenters, self.config.datacenters_every, Event::Datacenters);
+        self.entries = Some(self.watch_entries(ALL_KINDS, Entries::of_all_kinds()));
         match &self.config.own {
             // Before it is registered there is nothing to be seen.
             Own::Register { registration, place, .. } => {
@@ -97,41 +102,36 @@ impl Driver {
             self.identity.domain = Some(agent.info.dns_domain.to_string());
             self.planner.agent().set_version(release(&agent.info.version));
         }
-        self.follow_entries();
+        self.follow_datacenters();
     }
 
     pub(super) fn show_capabilities(&self) {
         self.shared.see(|seen| seen.capabilities = self.known.used().rows());
     }
 
-    /// One list of all kinds where Consul has that, else one list for each kind that matters.
-    fn follow_entries(&mut self) {
-        let known = self.known.used();
-        let verdict = known.finding(Feature::AllKinds).verdict;
-        if self.entries_started || verdict == Verdict::Unknown {
-            return;
-        }
-        self.entries_started = true;
-        if verdict == Verdict::Yes {
-            self.watch_entries("config", Entries::of_all_kinds());
-            return;
-        }
-        self.watch_entries("config/service-resolver", Entries::of_kind("service-resolver"));
+    /// Consul does not list the entries of all kinds at once, or not for this token: one question for
+    /// each kind that matters.
+    pub(super) fn follow_entries_by_kind(&mut self) {
+        let Some(all) = self.entries.take() else { return };
+        self.planner.unwatch(all);
+        tracing::info!(
+            "Consul does not list config entries of all kinds at once: they are read kind by kind"
+        );
+        self.watch_entries(RESOLVERS, Entries::of_kind("service-resolver"));
         self.watch_entries("config/service-defaults", Entries::one("service-defaults", &self.config.service));
-        if known.has(Feature::MeshEntry) {
-            self.watch_entries("config/mesh", Entries::one("mesh", "mesh"));
-        }
+        self.watch_entries("config/mesh", Entries::one("mesh", "mesh"));
     }
 
-    fn watch_entries(&self, list: &'static str, query: Entries) {
-        self.planner.watch(query, move |update| Event::Entries(list, update));
+    fn watch_entries(&self, list: &'static str, query: Entries) -> WatchId {
+        self.planner.watch(query, move |update| Event::Entries(list, update))
     }
 
     /// Watches the gateways of each other datacenter there, under the name that gateways have here.
-    pub(super) fn follow_datacenters(&mut self, datacenters: &[Box<str>]) {
+    pub(super) fn follow_datacenters(&mut self) {
         // Before its own is known one cannot tell which are others.
         let Some(own) = self.identity.datacenter(&self.config).map(str::to_ascii_lowercase) else { return };
-        let others: BTreeSet<String> = datacenters
+        let others: BTreeSet<String> = self
+            .datacenters
             .iter()
             .filter(|datacenter| !datacenter.eq_ignore_ascii_case(&own))
             .map(|datacenter| datacenter.to_string())
