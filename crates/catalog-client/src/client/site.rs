@@ -92,6 +92,16 @@ mod tests {
     }
 
     #[test]
+    fn gzip_is_asked_for_only_from_another_host() {
+        for (address, expected) in [("127.0.0.1:8500", "identity"), ("10.0.0.1:8500", "gzip")] {
+            let site = Site::new(&Address::parse(address, None).unwrap(), &TlsFiles::default()).unwrap();
+            let mut request = Request::get("/v1/x").header(header::ACCEPT_ENCODING, "gzip").body(()).unwrap();
+            site.fit(&mut request, Protocol::Http1).unwrap();
+            assert_eq!(request.headers()[header::ACCEPT_ENCODING], expected, "{address}");
+        }
+    }
+
+    #[test]
     fn the_name_to_verify() {
         let https = Address::parse("https://10.0.0.1:8501", None).unwrap();
         let named = TlsFiles::default().with_server_name("server.dc1.consul:8300");
