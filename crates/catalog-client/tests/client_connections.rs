@@ -138,7 +138,8 @@ async fn whoever_waits_too_long_for_a_place_is_told() {
     );
     let first = hold(&client, "/v1/x");
     eventually("it is held", || agent.held() == 1).await;
-    let error = hold(&client, "/v1/x").await.unwrap().unwrap_err();
+    let outcome = tokio::time::timeout(millis(10_000), hold(&client, "/v1/x")).await;
+    let error = outcome.unwrap().unwrap().unwrap_err();
     assert!(matches!(&error.cause, Cause::Local(text) if text.contains("2 are the limit")), "{error}");
     assert_eq!((client.status().waiting, agent.held()), (0, 1));
     agent.release();
