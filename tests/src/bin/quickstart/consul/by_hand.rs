@@ -20,6 +20,7 @@ struct Commands {
     delete: Typed,
     deny: Typed,
     allow: Typed,
+    explain: Typed,
     pages: Vec<Typed>,
 }
 
@@ -39,6 +40,9 @@ impl Commands {
             let sni = upstream.sni(world.trust().domain());
             anyhow::Ok(openssl(world.dc1.address()?, &sni, &files.leaf, &files.roots))
         };
+        let agent = format!("--http-addr={}", dc2.http());
+        let name = Upstream::new("billing", "dc2").sni(world.trust().domain());
+        let explain = [path(&world.binary), "explain".to_owned(), agent, name];
         let pages = [(&world.dc1, "snapshot"), (&world.dc2, "endpoints"), (&world.dc2, "metrics")];
         Ok(Commands {
             openssl: caller(&Upstream::new("billing", "dc2"))?,
@@ -49,6 +53,7 @@ impl Commands {
             delete: at(dc2, &["config", "delete", "-kind", "service-resolver", "-name", "billing"]),
             deny: at(dc1, &["intention", "create", "-deny", "frontend", "billing"]),
             allow: at(dc1, &["intention", "delete", "frontend", "billing"]),
+            explain: Typed::new(explain),
             pages: pages.into_iter().filter_map(|(gateway, page)| curl(gateway, page)).collect(),
         })
     }
@@ -77,6 +82,7 @@ pub(crate) fn print(world: &World, report: &Report) -> Result<()> {
         "Forbid the call: the sidecar of billing refuses it, not the gateways. And allow it again:",
         &[&commands.deny, &commands.allow],
     );
+    show("Ask what would happen to a name, with what Consul says now:", &[&commands.explain]);
     show("Ask the gateways what they see:", &commands.pages.iter().collect::<Vec<_>>());
     let consul = &world.consuls.dc1;
     let configuration = path(&consul.dir().join("0.json"));
@@ -122,6 +128,7 @@ pub(crate) async fn check(world: &World, report: &mut Report) -> Result<()> {
         let allowed = wait_for(Deadline::after(COPIED_WITHIN), "billing's sidecar lets in", reached).await;
         report.expect(allowed.is_ok(), "and is gone again", format!("{:?}", allowed.err()));
     }
+    runs(report, &commands.explain, "service billing.default.dc2.internal").await;
     check_pages(&commands.pages, report).await;
     Ok(())
 }

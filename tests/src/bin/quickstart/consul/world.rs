@@ -28,6 +28,7 @@ pub(crate) struct World {
     pub(crate) billing_identity: MeshIdentity,
     pub(crate) consuls: TwoConsuls,
     pub(crate) program: PathBuf,
+    pub(crate) binary: PathBuf,
     /// Connections that the gateway of dc1, and that of dc2, have passed on.
     pub(crate) calls: [AtomicUsize; 2],
     _claims: [Loopback; 2],
@@ -60,6 +61,7 @@ impl Scene for World {
             billing_identity: consuls.dc2.identity("billing").await?,
             consuls,
             program,
+            binary,
             calls: Default::default(),
             _claims: claims,
             dir: dir.to_owned(),
