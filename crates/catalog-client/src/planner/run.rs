@@ -86,9 +86,11 @@ where
         let mut ending = Ending { family: &self.family, job };
         let query = (self.make)(&ending.job.name);
         let mut ear = self.agent.listen();
-        match self.agent.ask(&query, &ending.job.sent, &mut ear).await {
-            Ok(answer) => self.judge(&mut ending.job, &query, answer, &mut ear).await,
-            Err(failure) => self.fail(&ending.job, failure).await,
+        let answer = self.agent.ask(&query, &ending.job.sent, &mut ear).await;
+        // Boxed: a task spends its life in the read, and is as large as the largest of its states.
+        match answer {
+            Ok(answer) => Box::pin(self.judge(&mut ending.job, &query, answer, &mut ear)).await,
+            Err(failure) => Box::pin(self.fail(&ending.job, failure)).await,
         }
     }
 

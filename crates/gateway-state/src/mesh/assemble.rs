@@ -50,7 +50,7 @@ pub(crate) struct MeshAssembler {
 
 #[derive(Debug, Default)]
 struct Service {
-    rows: Vec<HealthEntry>,
+    rows: Box<[HealthEntry]>,
     targets: Vec<Arc<Target>>,
     problems: Vec<String>,
 }
@@ -131,7 +131,7 @@ impl MeshAssembler {
         if rows.is_empty() && !self.services.contains_key(name) {
             return;
         }
-        self.services.entry(name.clone()).or_default().rows = rows;
+        self.services.entry(name.clone()).or_default().rows = rows.into();
         self.touched.services.insert(name.clone());
     }
 
