@@ -161,7 +161,8 @@ impl Consul {
     async fn wait_up(&self, deadline: Deadline) -> Result<()> {
         let api = self.api();
         let node = format!("/v1/catalog/node/{}", self.built.name);
-        let roots = "/v1/connect/ca/roots";
+        // The agent's own copy, which may be younger than the server's by a moment.
+        let roots = "/v1/agent/connect/ca/roots";
         // A secondary shows the primary's roots before it can sign itself. One leaf in its cache more.
         let leaf = "/v1/agent/connect/ca/leaf/probe-of-the-harness";
         let (connect, secondary) = (self.built.connect, self.built.is_secondary());
@@ -171,7 +172,8 @@ impl Consul {
             leader.as_str().filter(|leader| !leader.is_empty())?;
             api.get(&node).await.ok().filter(|node| node["Node"].is_object())?;
             if connect {
-                api.get(roots).await.ok().filter(|roots| roots["ActiveRootID"].is_string())?;
+                let known = |roots: &serde_json::Value| roots["Roots"].as_array().is_some_and(|it| !it.is_empty());
+                api.get(roots).await.ok().filter(known)?;
             }
             if connect && secondary {
                 api.get(leaf).await.ok()?;

@@ -88,6 +88,15 @@ impl EnvoyBuilder {
         Ok(self)
     }
 
+    /// A listener `name` at `bind` that is a mesh gateway as Consul's own configuration of Envoy makes one: it looks at
+    /// the name in the hello and passes the connection on, untouched. `*.` in front of a name stands for all that end in
+    /// the rest.
+    #[must_use]
+    pub fn gateway(mut self, name: &str, bind: SocketAddr, routes: &[(String, SocketAddr)]) -> Self {
+        self.listeners.push(Listener::gateway(name, bind, routes));
+        self
+    }
+
     /// Starts it and waits until it listens.
     ///
     /// # Errors
@@ -150,7 +159,8 @@ impl Envoy {
         Ok(found.with_context(|| format!("no listener {name}"))?.1)
     }
 
-    /// Its access log: `listener`, `flags` (`-` when all went well), `failure`, `upstream`, `sent`, `received`.
+    /// Its access log: `listener`, `name` (in the hello, of a gateway), `flags` (`-` when all went well), `failure`,
+    /// `upstream`, `sent`, `received`.
     pub fn records(&self) -> &JsonLines {
         &self.records
     }

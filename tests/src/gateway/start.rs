@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::process::Process;
 use super::{Gateway, gateway_binary};
-use crate::{Deadline, JsonLines, Place, wait_for};
+use crate::{Consul, Deadline, JsonLines, Place, wait_for};
 
 const START_WITHIN: Duration = Duration::from_secs(20);
 
@@ -23,7 +23,7 @@ pub struct GatewayBuilder {
     dir: PathBuf,
     binary: Option<PathBuf>,
     place: Place,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     admin: SocketAddr,
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
@@ -37,7 +37,7 @@ impl GatewayBuilder {
             dir,
             binary: None,
             place: Place::Here,
-            address: loopback,
+            address: Some(loopback),
             admin: loopback,
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -61,7 +61,14 @@ impl GatewayBuilder {
     /// `--address`.
     #[must_use]
     pub fn address(mut self, address: SocketAddr) -> Self {
-        self.address = address;
+        self.address = Some(address);
+        self
+    }
+
+    /// No `--address`: it listens where its registration, made elsewhere, says.
+    #[must_use]
+    pub fn address_as_registered(mut self) -> Self {
+        self.address = None;
         self
     }
 
@@ -76,6 +83,25 @@ impl GatewayBuilder {
     #[must_use]
     pub fn catalog(self, path: impl AsRef<Path>) -> Self {
         self.argument("--catalog").argument(path.as_ref())
+    }
+
+    /// `--http-addr`: the plain HTTP API of `consul`. No token: [`flag`](Self::flag) or
+    /// [`variable`](Self::variable) give one.
+    #[must_use]
+    pub fn consul(self, consul: &Consul) -> Self {
+        self.flag("http-addr", &consul.http().to_string())
+    }
+
+    /// `--register`.
+    #[must_use]
+    pub fn register(self) -> Self {
+        self.argument("--register")
+    }
+
+    /// `--<name> <value>`.
+    #[must_use]
+    pub fn flag(self, name: &str, value: &str) -> Self {
+        self.argument(format!("--{name}")).argument(value)
     }
 
     /// `--config`.
@@ -113,7 +139,10 @@ impl GatewayBuilder {
         std::fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
         let (log, records) = (self.dir.join("gateway.log"), self.dir.join("access.log"));
         let mut command = Command::new(&binary);
-        command.arg("run").arg("--address").arg(self.address.to_string());
+        command.arg("run");
+        if let Some(address) = self.address {
+            command.arg("--address").arg(address.to_string());
+        }
         command.arg("--admin-bind").arg(self.admin.to_string());
         command.args(["--log-format", "json", "--access-log", "all", "--access-log-file"]).arg(&records);
         command.args(&self.arguments);

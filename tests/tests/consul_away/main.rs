@@ -1,0 +1,9 @@
+//! A Consul that is away, and one that comes back: traffic goes on as it was, everybody can see how old what is known is,
+//! and what has changed meanwhile is known soon.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is how a test fails, and what it measured")]
+
+mod back;
+mod other;
+mod start;
+mod world;
