@@ -210,16 +210,20 @@ impl Loop {
             self.early = self.early.saturating_add(1);
             self.limiter.slow_down(self.early >= config.early_returns);
         }
+        // The second answer in a row has said the same; the next one that counts comes after the guard.
+        let until = if age >= config.guard { growing } else { config.guard };
+        let paced = (!first).then_some(lower.since + until);
         if same {
-            // The same data from another backend, whose index is its own: wait there.
+            // The same data from another backend, whose index is its own: wait there. A read that does not
+            // wait would come back at once.
             self.index = index;
+            if sent.index() == 0 {
+                self.not_before = paced;
+            }
             return self.good(sent, got, false);
         }
         self.index = 0;
-        if !first {
-            let until = if age >= config.guard { growing } else { config.guard };
-            self.not_before = Some(lower.since + until);
-        }
+        self.not_before = paced;
         Verdict::Backwards { first }
     }
 
