@@ -79,8 +79,13 @@ fn own_service(draft: &Draft, wrong: &mut Vec<(&'static str, &'static str)>) -> 
             OwnAddress::Ip(address) if address.ip().is_unspecified() => format!(":{}", address.port()),
             address => address.to_string(),
         });
-        if draft.address.port() == 0 {
-            wrong.push(("address", "a port that the kernel chooses cannot be registered: give its number"));
+        // Of what is listened on, the port that the kernel chose is registered.
+        let listened_on = matches!(draft.address, OwnAddress::Ip(_)) && draft.bind_addresses.is_empty();
+        if draft.address.port() == 0 && !listened_on {
+            wrong.push((
+                "address",
+                "nobody can dial port 0, and nothing listens on this address: give the port",
+            ));
         }
         return OwnService::Register(Register {
             id: id.unwrap_or_else(|| draft.service.clone()),

@@ -48,8 +48,12 @@ fn what_needs_company_says_of_which() {
         let problems = given().flag(key, value).problems();
         assert!(problems.len() == 1 && problems[0].starts_with(words), "{problems:?}");
     }
-    let port = given().flag("register", "true").flag("address", "127.0.0.1:0").problems();
-    assert!(port.len() == 1 && port[0].contains("cannot be registered"), "{port:?}");
+    assert_eq!(register(given().flag("address", "127.0.0.1:0")).address.as_deref(), Some("127.0.0.1:0"));
+    for (address, bind) in [("127.0.0.1:0", "a=127.0.0.1:0"), ("gw.example:0", "a=127.0.0.1:7")] {
+        let given = given().flag("register", "true").flag("address", address).flag("bind_address", bind);
+        let port = given.problems();
+        assert!(port.len() == 1 && port[0].contains("nothing listens on this address"), "{port:?}");
+    }
 }
 
 /// Address: where the gateway listens, and what it registers.
