@@ -38,10 +38,7 @@ pub(crate) fn registration(
     let network = HostNetwork::read()
         .map_err(|error| format!("the addresses of this host cannot be listed: {error}"))?;
     let real = |address: SocketAddr| bound.get(&address).copied().unwrap_or(address);
-    let address = register.address.as_ref().map(|text| match text.parse::<SocketAddr>() {
-        Ok(address) => real(address).to_string(),
-        Err(_) => text.clone(),
-    });
+    let address = register.address.as_ref().map(|text| with_real_port(text, bound));
     let named = settings.origin("bind_address").is_some_and(|origin| !origin.is_default());
     let bind_addresses = settings.listen.iter().filter(|_| named);
     let flags = Flags {
@@ -54,6 +51,19 @@ pub(crate) fn registration(
         ..Flags::new(kind(settings.role))
     };
     GatewayRegistration::from_flags(&flags, &network).map_err(|error| error.to_string())
+}
+
+/// An address as it was asked for, with the port that it was given where the kernel chose it.
+fn with_real_port(asked: &str, bound: &BTreeMap<SocketAddr, SocketAddr>) -> String {
+    // `:PORT` is on every address.
+    let (host, every) = match asked.strip_prefix(':') {
+        Some(_) => ("0.0.0.0", true),
+        None => ("", false),
+    };
+    let Some(real) = format!("{host}{asked}").parse().ok().and_then(|address| bound.get(&address)) else {
+        return asked.to_owned();
+    };
+    if every { format!(":{}", real.port()) } else { real.to_string() }
 }
 
 /// Where a gateway with this registration listens.
@@ -164,5 +174,27 @@ fn place(register: &Register, registration: &GatewayRegistration) -> Place {
 pub(crate) fn kind(role: Role) -> GatewayKind {
     match role {
         Role::Mesh => GatewayKind::Mesh,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_that_the_kernel_chose_is_registered() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let bound =
+            [("127.0.0.1:0", "127.0.0.1:4001"), ("0.0.0.0:0", "0.0.0.0:4002"), ("10.0.0.1:7", "10.0.0.1:7")];
+        let bound = bound.map(|(asked, real)| (at(asked), at(real))).into();
+        for (asked, registered) in [
+            ("127.0.0.1:0", "127.0.0.1:4001"),
+            (":0", ":4002"),
+            ("10.0.0.1:7", "10.0.0.1:7"),
+            ("gw.example:443", "gw.example:443"),
+            (":7", ":7"),
+        ] {
+            assert_eq!(with_real_port(asked, &bound), registered);
+        }
     }
 }
