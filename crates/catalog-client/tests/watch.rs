@@ -235,6 +235,36 @@ async fn row_30_however_long_the_agent_was_away_the_first_watch_is_current_withi
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_poll_that_an_outage_swallowed_is_not_waited_for() {
+    // Only the older of two long polls has found out that the agent was away.
+    let world = World::http1();
+    world.put("/v1/a", "[1]");
+    world.put("/v1/b", "[1]");
+    let agent = Agent::new(world.clone(), WatchConfig::default());
+    let (sender, mut said) = mpsc::unbounded_channel();
+    follow(&agent, "a", &sender);
+    sleep(40 * SECOND).await;
+    follow(&agent, "b", &sender);
+    sleep(SECOND).await;
+    world.live(Life::BlackHole);
+    while agent.state().0 != AgentState::Down {
+        sleep(SECOND).await;
+    }
+    sleep(5 * SECOND).await;
+    while said.try_recv().is_ok() {}
+    world.live(Life::Up);
+    let back = Instant::now();
+    world.put("/v1/b", "[2]");
+    loop {
+        if let ("b", Update::Changed { .. }) = said.recv().await.unwrap() {
+            break;
+        }
+    }
+    assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
+    assert_eq!(agent.counters().abandoned.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_never_reached_at_the_start_is_waited_for() {
     let world = World::http1();
     world.put("/v1/a", "[1]");

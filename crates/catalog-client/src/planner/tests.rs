@@ -51,6 +51,8 @@ struct Sim {
     running: BinaryHeap<Reverse<(Instant, u64)>>,
     jobs: HashMap<u64, Job>,
     started: Vec<(Instant, Arc<str>)>,
+    /// Most jobs at a time.
+    most: usize,
     config: WatchConfig,
 }
 
@@ -69,6 +71,7 @@ impl Sim {
             running: BinaryHeap::new(),
             jobs: HashMap::new(),
             started: Vec::new(),
+            most: 0,
             config: WatchConfig::default(),
         }
     }
@@ -84,6 +87,7 @@ impl Sim {
                     self.started.push((self.now, Arc::clone(&job.name)));
                     self.running.push(Reverse((self.now + self.took, id)));
                     self.jobs.insert(id, job);
+                    self.most = self.most.max(self.jobs.len());
                     id += 1;
                     continue;
                 }
@@ -138,7 +142,9 @@ fn no_name_starves_when_the_agent_is_too_slow_for_the_round() {
     let mut sim = Sim::new(1000, 200 * Duration::from_millis(1));
     sim.run(60 * SECOND, |_, _| {});
     let from = sim.now;
+    sim.most = 0;
     sim.run(120 * SECOND, |_, _| {});
+    assert_eq!(sim.most, 8, "what is only due takes 8 places and no more");
     let longest = sim.longest(from);
     assert!(longest < 27 * SECOND, "1,000 at 40 a second take 25 s: {longest:?}");
 }
@@ -157,6 +163,42 @@ fn no_name_starves_behind_what_is_urgent() {
     });
     let longest = sim.longest(from);
     assert!(longest <= 10 * SECOND, "{longest:?}");
+}
+
+#[test]
+fn no_name_starves_behind_more_urgent_reads_than_there_are_places_for() {
+    // 32 at a time, 200 ms each: 160 a second, where 500 are wanted at once.
+    let mut sim = Sim::new(1000, 200 * Duration::from_millis(1));
+    sim.run(60 * SECOND, |_, _| {});
+    let from = sim.now;
+    let mut turn = 0;
+    sim.run(120 * SECOND, |schedule, now| {
+        for _ in 0..10 {
+            turn += 1;
+            schedule.read_now(now, &format!("s{}", turn % 500));
+        }
+    });
+    let longest = sim.longest(from);
+    assert!(longest < 40 * SECOND, "{longest:?}");
+}
+
+#[test]
+fn an_answer_for_an_earlier_life_of_a_name_is_nothing_to_it() {
+    let now = Instant::now();
+    let mut sim = Sim::new(1, SECOND);
+    let Next::Go(job) = sim.schedule.next(now, 0) else { panic!("a new name is read at once") };
+    let answer = |schedule: &mut Schedule| {
+        let config = WatchConfig::default();
+        let context = Context { config: &config, denies_openly: true, random: 0.5 };
+        schedule.answered(now, &job, &Got::scripted(Some(7), Some("[1]")), &context)
+    };
+    assert!(answer(&mut sim.schedule).is_some());
+    sim.schedule.set_names(now, names(0));
+    assert_eq!(answer(&mut sim.schedule), None, "it is gone");
+    sim.schedule.set_names(now, names(1));
+    assert_eq!(answer(&mut sim.schedule), None, "it is another");
+    sim.schedule.finish(now, &job);
+    assert!(matches!(sim.schedule.next(now, 0), Next::Go(_)), "it is read anew");
 }
 
 #[test]
