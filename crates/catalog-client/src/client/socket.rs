@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
@@ -137,6 +137,11 @@ fn untrusted(error: &io::Error) -> String {
         )) => "; say which name it has with --tls-server-name (CONSUL_TLS_SERVER_NAME)",
         Some(rustls::Error::InvalidCertificate(_)) => {
             "; is the agent's CA the one of --ca-file (CONSUL_CACERT)?"
+        }
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::BadCertificate | AlertDescription::CertificateRequired,
+        )) => {
+            "; the agent takes only clients with a certificate of its CA: give --client-cert and --client-key"
         }
         Some(rustls::Error::InvalidMessage(_)) => "; does the agent speak plain HTTP there?",
         _ => "",

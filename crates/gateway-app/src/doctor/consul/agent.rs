@@ -101,12 +101,8 @@ fn feature(row: &Row, report: &mut Report<'_>) {
     match *verdict {
         "yes" => report.ok(what, format!("{name}: there")),
         "no" => report.ok(what, format!("{name}: not in this Consul{detail}; done without")),
-        "not_permitted" => report.warn(
-            what,
-            format!(
-                "{name}: the token may not use it{detail}; give it the right, or leave it if that is meant"
-            ),
-        ),
+        // No feature is needed: without it other questions are asked, or none.
+        "not_permitted" => report.ok(what, format!("{name}: the token may not use it{detail}; done without")),
         _ => report.warn(what, format!("{name}: not found out{detail}; ask again")),
     }
 }
