@@ -50,7 +50,9 @@ pub(super) fn exchange(
             Ok(failed) => *failed,
             // The only other one is tower's, when the time is up.
             Err(_) => {
-                Failed::new(Cause::Timeout(format!("no whole answer within {longest:?}"))).at(&link.site)
+                // Rounded: who asks again with what is left of his time does not have another reason.
+                let limit = format!("no whole answer within {:.1} s", longest.as_secs_f64());
+                Failed::new(Cause::Timeout(limit)).at(&link.site)
             }
         })
     }
