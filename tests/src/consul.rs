@@ -172,7 +172,8 @@ impl Consul {
             leader.as_str().filter(|leader| !leader.is_empty())?;
             api.get(&node).await.ok().filter(|node| node["Node"].is_object())?;
             if connect {
-                let known = |roots: &serde_json::Value| roots["Roots"].as_array().is_some_and(|it| !it.is_empty());
+                let known =
+                    |roots: &serde_json::Value| roots["Roots"].as_array().is_some_and(|it| !it.is_empty());
                 api.get(roots).await.ok().filter(known)?;
             }
             if connect && secondary {

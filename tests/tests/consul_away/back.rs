@@ -22,12 +22,11 @@ async fn traffic_goes_on_while_the_agent_is_held_or_dead() {
     let _web = world.instance("web", "web-1").await;
     world.until_answers("billing", "billing-1").await;
     world.until_answers("web", "web-1").await;
-    let mut open = world.frontend.call(
-        &crate::world::upstream("web"),
-        gateway_testkit::Via::Local(world.gateway.address().unwrap()),
-    )
-    .await
-    .unwrap();
+    let mut open = world
+        .frontend
+        .call(&crate::world::upstream("web"), gateway_testkit::Via::Local(world.gateway.address().unwrap()))
+        .await
+        .unwrap();
     let before = world.snapshot().await["names"].clone();
     let calls = Steady::start(&world, "billing");
 
@@ -122,7 +121,9 @@ async fn older_data_is_believed_in_the_end() {
     let began = Instant::now();
     for gone in ["new", "later.old"] {
         let refused = async || world.who(gone).await.is_err().then_some(());
-        wait_for(gateway_testkit::Deadline::after(std::time::Duration::from_secs(20)), gone, refused).await.unwrap();
+        wait_for(gateway_testkit::Deadline::after(std::time::Duration::from_secs(20)), gone, refused)
+            .await
+            .unwrap();
         eprintln!("measured: {gone} gone {:?} after the restore", began.elapsed());
     }
     let change = world.until_change("old", "again").await;

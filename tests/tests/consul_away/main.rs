@@ -1,7 +1,7 @@
 //! A Consul that is away, and one that comes back: traffic goes on as it was, everybody can see how old what is known is,
 //! and what has changed meanwhile is known soon.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is how a test fails, and what it measured")]
+#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod back;
 mod other;

@@ -1,7 +1,7 @@
 //! Consul is away when the gateway starts.
 
 use gateway_testkit::{Backend, Consul, Gateway, Lab, Place, Signal, wait_for};
-use tokio::net::TcpStream;
+use serde_json::Value;
 
 use crate::world::{frontend, lines, soon, until_answers};
 
@@ -40,7 +40,7 @@ async fn a_gateway_waits_for_a_consul_that_is_not_there_yet() {
     let never = gateway("never").spawn().unwrap();
     assert_waits(&refused, "onnection refused").await;
     assert_waits(&never, &consul.http().to_string()).await;
-    assert!(TcpStream::connect(held.address()).await.is_err(), "the port refuses");
+    assert!(Place::Here.connect(held.address()).await.is_err(), "the port refuses");
     assert!(lines(&refused, "cannot be reached") <= 1, "{}", refused.log_tail(20));
     never.signal(Signal::TERM).unwrap();
     assert_eq!(never.exit_code(soon()).await.unwrap(), 0, "{}", never.log_tail(20));
@@ -55,9 +55,20 @@ async fn a_gateway_waits_for_a_consul_that_is_not_there_yet() {
     // Somebody listens, and says nothing.
     consul.stop().await.unwrap();
     let silent = gateway("silent").setting("TIMERS_CONSUL_READ", "1s").spawn().unwrap();
-    assert_waits(&silent, "no answer within").await;
+    assert_waits(&silent, "answer within").await;
     assert!(refused.admin().unwrap().is_ready().await.unwrap());
     until_answers(&refused, &frontend, "billing", "billing-1").await;
+    let known = lines(&silent, "not ready");
+    let probes = |page: &Value| page["consul"]["requests"]["transport"].as_u64();
+    let page = async || silent.admin().unwrap().snapshot().await.unwrap();
+    let first = probes(&page().await);
+    let more = async || (probes(&page().await) >= first.map(|first| first + 3)).then_some(());
+    wait_for(soon(), "more probes", more).await.unwrap();
+    assert!(
+        lines(&silent, "not ready") <= known + 1,
+        "the same reason is logged once: {}",
+        silent.log_tail(20)
+    );
     consul.cont().unwrap();
     until_answers(&silent, &frontend, "billing", "billing-1").await;
     ready(&silent).await;

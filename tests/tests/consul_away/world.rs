@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gateway_testkit::{
-    ClientSidecar, Consul, Deadline, Gateway, GatewayBuilder, Instance, Lab, ServerSidecar, Sidecar, Upstream,
-    Via, wait_for,
+    ClientSidecar, Consul, Deadline, Gateway, GatewayBuilder, Instance, Lab, ServerSidecar, Sidecar,
+    Upstream, Via, wait_for,
 };
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -151,7 +151,12 @@ pub(crate) async fn who(
     Ok(instance)
 }
 
-pub(crate) async fn until_answers(gateway: &Gateway, frontend: &ClientSidecar, service: &str, instance: &str) {
+pub(crate) async fn until_answers(
+    gateway: &Gateway,
+    frontend: &ClientSidecar,
+    service: &str,
+    instance: &str,
+) {
     let what = format!("{service} to be answered by {instance}");
     let answers = async || {
         let found = who(frontend, service, gateway.address().ok()?).await.ok()?;
@@ -194,6 +199,7 @@ impl Steady {
     }
 
     /// Ends it, and asserts that no call has failed.
+    #[expect(clippy::print_stderr, reason = "what was measured")]
     pub(crate) async fn end(self) {
         self.ended.store(true, Ordering::Relaxed);
         let (failed, count) = (self.task.await.unwrap(), self.count.load(Ordering::Relaxed));

@@ -169,7 +169,8 @@ async fn a_token_that_loses_rights_loses_no_service() {
     let requests = page["consul"]["requests"].as_object().unwrap();
     let requests: u64 = requests.values().filter_map(Value::as_u64).sum();
     assert!(requests < 200, "{requests} requests: {:#}", page["consul"]);
-    let blind = |line: &Value| line["message"].as_str().is_some_and(|it| it.contains("may no longer read services"));
+    let blind =
+        |line: &Value| line["message"].as_str().is_some_and(|it| it.contains("may no longer read services"));
     assert_eq!(world.gateway.log().all().iter().filter(|line| blind(line)).count(), 1);
     let rules = json!({"Name": "of-the-loser", "Rules": LEAST});
     api.put(&path, &rules).await.unwrap();

@@ -20,7 +20,8 @@ async fn a_gateway_without_an_agent_keeps_itself_in_the_catalog() {
         return;
     }
     let (lab, server) = (Lab::new().unwrap(), Server::shared(Of::NoGateways).await);
-    let gateway = lab.gateway("gateway").register().flag("node-name", "edge").flag("proxy-id", "edge-gateway");
+    let gateway =
+        lab.gateway("gateway").register().flag("node-name", "edge").flag("proxy-id", "edge-gateway");
     let gateway = gateway.setting("TIMERS_CONSUL_AGENTLESS_REFRESH", "500ms");
     let world = World::on(lab, server, gateway).await;
     let server = &world.server;
@@ -31,7 +32,10 @@ async fn a_gateway_without_an_agent_keeps_itself_in_the_catalog() {
     };
     eventually(soon(), "a passing gateway of node edge", passing).await;
     let row = rows(server).await.remove(0);
-    assert_eq!((&row["Service"]["ID"], &row["Service"]["Kind"]), (&"edge-gateway".into(), &"mesh-gateway".into()));
+    assert_eq!(
+        (&row["Service"]["ID"], &row["Service"]["Kind"]),
+        (&"edge-gateway".into(), &"mesh-gateway".into())
+    );
     assert_eq!(row["Service"]["Port"], world.gateway.address().unwrap().port());
     let own = sidecar(server, "agentless", "agentless-1").await;
     world.register("agentless-1", &Instance::new("agentless", "agentless-1", own.address())).await;
@@ -44,7 +48,8 @@ async fn a_gateway_without_an_agent_keeps_itself_in_the_catalog() {
     }
     let mut check = rows(server).await.remove(0)["Checks"][0].take();
     check["Status"] = "critical".into();
-    let update = json!({"Node": "edge", "SkipNodeUpdate": true, "Address": row["Node"]["Address"], "Check": check});
+    let update =
+        json!({"Node": "edge", "SkipNodeUpdate": true, "Address": row["Node"]["Address"], "Check": check});
     server.catalog_register(&update).await.unwrap();
     eventually(soon(), "a passing check again", passing).await;
     assert_eq!(world.who("agentless").await, "agentless-1");

@@ -32,7 +32,8 @@ async fn sidecars_of_three_makes_are_called() {
     world.register("makes-consuls-1", &instance).await;
     let called = world.server.identity("makes-envoys").await.unwrap();
     let anywhere = ([127, 0, 0, 1], 0).into();
-    let envoy = world.lab.envoy("envoy").called("makes-envoys", &called, anywhere, backend.address()).unwrap();
+    let envoy =
+        world.lab.envoy("envoy").called("makes-envoys", &called, anywhere, backend.address()).unwrap();
     let via = world.gateway.address().unwrap();
     let envoy = envoy.caller("to-ours", &world.identity, &upstream("makes-ours"), via).unwrap();
     let envoy = envoy.caller("to-consuls", &world.identity, &upstream("makes-consuls"), via).unwrap();
@@ -91,7 +92,8 @@ async fn a_service_comes_and_goes_and_open_connections_stay() {
     world.register("comes-1", &Instance::new("comes", "comes-1", new.address())).await;
     let began = Instant::now();
     let call = async || world.call("comes").await.ok();
-    let mut open = wait_for(Deadline::after(std::time::Duration::from_secs(2)), "a call", call).await.unwrap();
+    let mut open =
+        wait_for(Deadline::after(std::time::Duration::from_secs(2)), "a call", call).await.unwrap();
     eprintln!("measured: new service until traffic {:?}", began.elapsed());
 
     // Another instance, then the first one goes.
@@ -112,7 +114,11 @@ async fn a_service_comes_and_goes_and_open_connections_stay() {
     let sni = world.sni("comes");
     let refused = |it: &serde_json::Value| it["sni"] == *sni && it["reason"] == "unknown_sni";
     world.gateway.wait_record(soon(), "of the refusal", refused).await.unwrap();
-    world.gateway.wait_metric(soon(), "gateway_connections_open", &[("service", "comes")], |n| n == 0.0).await.unwrap();
+    world
+        .gateway
+        .wait_metric(soon(), "gateway_connections_open", &[("service", "comes")], |n| n == 0.0)
+        .await
+        .unwrap();
 
     // And once more under the same name.
     let _again = world.instance("comes", "comes-3", |it| it).await;

@@ -3,11 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use gateway_testkit::{
-    Backend, Consul, Gateway, Instance, Lab, Loopback, Place, Signal, Via, eventually,
-};
+use gateway_testkit::{Backend, Consul, Gateway, Instance, Lab, Loopback, Place, Signal, Via, eventually};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 use crate::server::{Of, Server};
 use crate::world::{World, id, sidecar, soon, until_snapshot, upstream, who};
@@ -50,7 +47,8 @@ async fn addresses_and_options_are_the_registrations() {
     let named = |name: &str, at: SocketAddr| (name.to_owned(), at.to_string());
     let wanted = [named("default", own.at(0)), named("extra", extra), named("wan", own.at(2))];
     assert_eq!(listening(&world.gateway), wanted, "the LAN address is the default one, and open once");
-    let ignored = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("envoy_stats_tags"));
+    let ignored =
+        |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("envoy_stats_tags"));
     world.gateway.wait_log(soon(), "of what only Envoy has", ignored).await.unwrap();
 
     let _one = world.instance("options", "options-1", |it| it).await;
@@ -74,7 +72,8 @@ async fn addresses_and_options_are_the_registrations() {
     let moved = async || listening(&world.gateway).last() == Some(&named("default", own.at(3)));
     eventually(soon(), "the new listener", moved).await;
     for gone in [own.at(0), extra, own.at(2)] {
-        eventually(soon(), "the old one to be closed", async || TcpStream::connect(gone).await.is_err()).await;
+        eventually(soon(), "the old one to be closed", async || Place::Here.connect(gone).await.is_err())
+            .await;
     }
     let skipped = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("192.0.2.4:443"));
     let line = world.gateway.wait_log(soon(), "of the address of others", skipped).await.unwrap();
@@ -83,7 +82,10 @@ async fn addresses_and_options_are_the_registrations() {
         call.echo(b"still here").await.unwrap();
     }
     let via = Via::Local(own.at(3));
-    assert_eq!(who(world.frontend.call(&upstream("options"), via).await.unwrap()).await.unwrap(), "options-1");
+    assert_eq!(
+        who(world.frontend.call(&upstream("options"), via).await.unwrap()).await.unwrap(),
+        "options-1"
+    );
     assert!(world.admin().is_ready().await.unwrap());
     assert_eq!(listening(&world.gateway).len(), 4);
     server.deregister(&id("options")).await.unwrap();
@@ -134,7 +136,8 @@ async fn the_only_gateway_of_an_agent_is_found() {
     eventually(soon(), "the admin endpoint", async || gateway.admin().is_ok()).await;
     let reason = async |words: &str| {
         let what = format!("not ready: {words}");
-        let said = async || gateway.admin().unwrap().get("/ready").await.is_ok_and(|it| it.body.contains(words));
+        let said =
+            async || gateway.admin().unwrap().get("/ready").await.is_ok_and(|it| it.body.contains(words));
         eventually(soon(), &what, said).await;
     };
     reason("no mesh-gateway services registered").await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, id, soon};
 
-fn resolver(name: &str, more: Value) -> Value {
+fn resolver(name: &str, more: &Value) -> Value {
     let mut entry = json!({"Kind": "service-resolver", "Name": name});
     entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     entry
@@ -34,7 +34,7 @@ async fn subsets_are_what_their_filters_say() {
             "good": {"Filter": "Service.Meta.version == v2", "OnlyPassing": true}, "all": {},
         },
     });
-    server.config_write(&resolver("subset", entry)).await.unwrap();
+    server.config_write(&resolver("subset", &entry)).await.unwrap();
     world.until_used("subset", &["subset-1"]).await;
     world.until_used("v2.subset", &["subset-2", "subset-3"]).await;
     world.until_used("good.subset", &["subset-2"]).await;
@@ -50,7 +50,7 @@ async fn subsets_are_what_their_filters_say() {
 
     // The default's flag is the unnamed name's as well.
     let entry = json!({"DefaultSubset": "v2", "Subsets": {"v2": {"Filter": "Service.Meta.version == v2", "OnlyPassing": true}}});
-    server.config_write(&resolver("subset", entry)).await.unwrap();
+    server.config_write(&resolver("subset", &entry)).await.unwrap();
     world.until_used("subset", &["subset-2"]).await;
     world.until_gone("v1.subset").await;
     server.config_delete("service-resolver", "subset").await.unwrap();
@@ -70,10 +70,10 @@ async fn a_redirect_is_not_applied() {
     let _new = world.instance("redirect-new", "redirect-new-1", |it| it).await;
     world.until_used("redirect-new", &["redirect-new-1"]).await;
     let entry = json!({"Redirect": {"Service": "redirect-new"}});
-    world.server.config_write(&resolver("redirect-old", entry)).await.unwrap();
+    world.server.config_write(&resolver("redirect-old", &entry)).await.unwrap();
     // Written later, so known no earlier.
     let entry = json!({"Subsets": {"later": {}}});
-    world.server.config_write(&resolver("redirect-new", entry)).await.unwrap();
+    world.server.config_write(&resolver("redirect-new", &entry)).await.unwrap();
     world.until_used("later.redirect-new", &["redirect-new-1"]).await;
     assert_eq!(world.whos("redirect-old", 3).await, ["redirect-old-1"; 3]);
     for name in ["redirect-old", "redirect-new"] {
@@ -92,7 +92,7 @@ async fn a_resolver_that_is_wrong_keeps_the_last_good_one() {
     let _one = world.instance("wrong", "wrong-1", |it| it.meta("version", "v1")).await;
     let _two = world.instance("wrong", "wrong-2", |it| it.meta("version", "v2")).await;
     let entry = |filter: &str| {
-        resolver("wrong", json!({"DefaultSubset": "v1", "Subsets": {"v1": {"Filter": filter}}}))
+        resolver("wrong", &json!({"DefaultSubset": "v1", "Subsets": {"v1": {"Filter": filter}}}))
     };
     world.server.config_write(&entry("Service.Meta.version == v1")).await.unwrap();
     world.until_used("wrong", &["wrong-1"]).await;
@@ -126,7 +126,7 @@ async fn the_resolver_says_how_long_a_connect_may_take() {
     let hole = Backend::black_hole(&Place::Here, ([127, 0, 0, 1], 0).into()).await.unwrap();
     world.register("hole-1", &Instance::new("hole", "hole-1", hole.address())).await;
     world.until_used("hole", &["hole-1"]).await;
-    let entry = resolver("hole", json!({"ConnectTimeout": "700ms"}));
+    let entry = resolver("hole", &json!({"ConnectTimeout": "700ms"}));
     world.server.config_write(&entry).await.unwrap();
     let timeout = async || {
         let page = world.admin().json("/snapshot?service=hole").await.unwrap();
@@ -138,7 +138,8 @@ async fn the_resolver_says_how_long_a_connect_may_take() {
     assert!(world.call("hole").await.is_err());
     let took = began.elapsed();
     assert!((Duration::from_millis(650)..Duration::from_millis(3000)).contains(&took), "{took:?}");
-    let record = world.gateway.wait_record(soon(), "of the call", |it| it["service"] == "hole").await.unwrap();
+    let record =
+        world.gateway.wait_record(soon(), "of the call", |it| it["service"] == "hole").await.unwrap();
     assert_eq!(record["reason"], "connect_timeout", "{record:#}");
     world.server.config_delete("service-resolver", "hole").await.unwrap();
     let none = async || timeout().await.is_none();
@@ -162,7 +163,7 @@ async fn limits_of_the_gateway_come_and_go() {
         "Kind": "service-defaults", "Name": "mesh-gateway-limit",
         "UpstreamConfig": {"Defaults": {"Limits": {"MaxConnections": 1}}},
     });
-    let policy = resolver("limit", json!({"LoadBalancer": {"Policy": "ring_hash"}}));
+    let policy = resolver("limit", &json!({"LoadBalancer": {"Policy": "ring_hash"}}));
     if Consul::version().unwrap() < Version(1, 10, 0) {
         for entry in [limits, policy] {
             let refused = world.server.config_write(&entry).await.unwrap_err().to_string();
@@ -178,7 +179,11 @@ async fn limits_of_the_gateway_come_and_go() {
     let mut first = world.call("limit").await.unwrap();
     let refused = async || world.call("limit").await.is_err();
     gateway_testkit::eventually(soon(), "the limit to hold", refused).await;
-    world.gateway.wait_record(soon(), "of the refusal", |it| it["reason"] == "connection_limit").await.unwrap();
+    world
+        .gateway
+        .wait_record(soon(), "of the refusal", |it| it["reason"] == "connection_limit")
+        .await
+        .unwrap();
     first.echo(b"still here").await.unwrap();
     first.close().await.unwrap();
     let served = async || world.call("limit").await.is_ok();

@@ -28,9 +28,7 @@ async fn an_external_service_is_reached_through_its_terminating_gateway() {
         }))
         .await
         .unwrap();
-    let entry = |services: serde_json::Value| {
-        json!({"Kind": "terminating-gateway", "Name": "external-gateway", "Services": services})
-    };
+    let entry = |services: serde_json::Value| json!({"Kind": "terminating-gateway", "Name": "external-gateway", "Services": services});
     server.config_write(&entry(json!([{"Name": "external"}]))).await.unwrap();
     world.until_answers("external", "terminating").await;
     let set = world.set("external").await.unwrap();

@@ -57,7 +57,8 @@ async fn calls_are_dealt_by_weight() {
     let _heavy = world.instance("weight", "weight-1", |it| it.weights(5, 1)).await;
     let _light = world.instance("weight", "weight-2", |it| it.weights(1, 1)).await;
     world.until_used("weight", &["weight-1", "weight-2"]).await;
-    let heavy = async |calls| world.whos("weight", calls).await.iter().filter(|it| **it == "weight-1").count();
+    let heavy =
+        async |calls| world.whos("weight", calls).await.iter().filter(|it| **it == "weight-1").count();
     let all = heavy(24).await;
     assert!((18..=22).contains(&all), "{all} of 24 calls by weights 5 and 1");
 

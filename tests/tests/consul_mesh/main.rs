@@ -2,7 +2,7 @@
 //! calls. The rows of the specification's tables that one datacenter can show; each test has services of its own, and
 //! most share one server.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "this is how a test fails, and what it measured")]
+#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod acl;
 mod agentless;

@@ -18,7 +18,9 @@ const BUDGET: usize = 16;
 fn connections(pid: u32, to: SocketAddr) -> usize {
     let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let sockets: HashSet<String> = fds
-        .filter_map(|fd| std::fs::read_link(fd.path()).ok()?.to_str()?.strip_prefix("socket:[").map(str::to_owned))
+        .filter_map(|fd| {
+            std::fs::read_link(fd.path()).ok()?.to_str()?.strip_prefix("socket:[").map(str::to_owned)
+        })
         .collect();
     let SocketAddr::V4(to) = to else { return 0 };
     let far = format!("{:08X}:{:04X}", u32::from_le_bytes(to.ip().octets()), to.port());
@@ -38,7 +40,8 @@ async fn many_services_share_few_connections() {
     let consul = lab.consul("dc1").unwrap().start().await.unwrap();
     let identity = consul.identity("many").await.unwrap();
     let sidecar = |id: &str| -> ServerSidecar {
-        ServerSidecar::start_with(&identity.trust, &identity.leaf, Sidecar::new("many", id, DATACENTER)).unwrap()
+        ServerSidecar::start_with(&identity.trust, &identity.leaf, Sidecar::new("many", id, DATACENTER))
+            .unwrap()
     };
     let (one, two) = (sidecar("many-1"), sidecar("many-2"));
     for (id, sidecar) in [("many-1", &one), ("many-2", &two)] {
@@ -115,7 +118,9 @@ async fn until_healthy(gateway: &Gateway, wanted: usize) {
         let rows = page["services"][0]["endpoints"].as_array()?.clone();
         (rows.iter().filter(|row| row["healthy"] == true).count() == wanted).then_some(())
     };
-    wait_for(soon(), &format!("{wanted} healthy endpoints"), healthy).await.unwrap();
+    let known = wait_for(soon(), &format!("{wanted} healthy endpoints"), healthy).await;
+    let page = gateway.admin().unwrap().json("/snapshot?limit=1000").await.unwrap();
+    assert!(known.is_ok(), "{known:?} {:#}", page["consul"]);
 }
 
 async fn until_at(gateway: &Gateway, service: &str, address: SocketAddr) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gateway_testkit::{Consul, Deadline, Gateway, Signal, eventually, wait_for};
+use gateway_testkit::{Consul, Deadline, Gateway, Place, Signal, eventually, wait_for};
 use serde_json::Value;
 
 use crate::world::{World, call, id, soon, who};
@@ -27,7 +27,8 @@ async fn a_registration_that_is_lost_is_made_again() {
     if !Consul::available() {
         return;
     }
-    let pause = |it: gateway_testkit::GatewayBuilder| it.register().setting("TIMERS_CONSUL_REGISTER_PAUSE", "1s");
+    let pause =
+        |it: gateway_testkit::GatewayBuilder| it.register().setting("TIMERS_CONSUL_REGISTER_PAUSE", "1s");
     let world = World::start_with("guard", pause).await;
     let _one = world.instance("guard", "guard-1", |it| it).await;
     world.until_answers("guard", "guard-1").await;
@@ -72,13 +73,16 @@ async fn a_gateway_that_drains_says_so_at_once() {
     let told = async || in_maintenance(checks(server, "mesh-gateway", id).await);
     eventually(Deadline::after(Duration::from_secs(2)), "maintenance in Consul", told).await;
     eprintln!("measured: critical in Consul {:?} after SIGTERM", began.elapsed());
-    let refused = async || tokio::net::TcpStream::connect(address).await.is_err();
+    let refused = async || Place::Here.connect(address).await.is_err();
     eventually(soon(), "the port to be closed", refused).await;
     assert!(world.gateway.is_running());
     open.echo(&vec![1; 200_000]).await.unwrap();
     open.close().await.unwrap();
     assert_eq!(world.gateway.exit_code(soon()).await.unwrap(), 0);
-    assert!(in_maintenance(checks(server, "mesh-gateway", id).await), "still there, and still not to be used");
+    assert!(
+        in_maintenance(checks(server, "mesh-gateway", id).await),
+        "still there, and still not to be used"
+    );
 
     let next = world.lab.gateway("next").consul(server).register().flag("proxy-id", id).address(address);
     let next = next.start().await.unwrap();

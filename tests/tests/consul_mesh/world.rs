@@ -183,11 +183,7 @@ pub(crate) async fn sidecar(consul: &Consul, service: &str, id: &str) -> ServerS
 }
 
 /// Calls `service`, or `subset.service`, through a gateway.
-pub(crate) async fn call(
-    frontend: &ClientSidecar,
-    gateway: &Gateway,
-    service: &str,
-) -> anyhow::Result<Call> {
+pub(crate) async fn call(frontend: &ClientSidecar, gateway: &Gateway, service: &str) -> anyhow::Result<Call> {
     let upstream = upstream(service);
     let call = frontend.call(&upstream, Via::Local(gateway.address()?));
     tokio::time::timeout(soon().remaining(), call).await?

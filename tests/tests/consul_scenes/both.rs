@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use gateway_testkit::{
-    Backend, Call, ClientSidecar, Consul, ConsulBuilder, Deadline, Gateway, Instance, Lab,
-    MeshIdentity, Place, ServerSidecar, Sidecar, Signal, TwoConsuls, Upstream, Via, target_dir, wait_for,
+    Backend, Call, ClientSidecar, Consul, ConsulBuilder, Deadline, Gateway, Instance, Lab, MeshIdentity,
+    Place, ServerSidecar, Sidecar, Signal, TwoConsuls, Upstream, Via, target_dir, wait_for,
 };
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
@@ -102,7 +102,8 @@ impl Both {
         let held = || Backend::refusing(&Place::Here, ([127, 0, 0, 1], 0).into()).unwrap();
         let held = [held(), held()];
         let [lan, wan] = [held[0].address(), held[1].address()];
-        let gateway = self.lab.gateway(&format!("{datacenter}-{id}-{}", lan.port())).consul(self.consul(datacenter));
+        let gateway =
+            self.lab.gateway(&format!("{datacenter}-{id}-{}", lan.port())).consul(self.consul(datacenter));
         let gateway = gateway.flag("proxy-id", id);
         let gateway = match options {
             None => {

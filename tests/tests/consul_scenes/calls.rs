@@ -47,7 +47,10 @@ async fn services_call_each_other_across_datacenters_in_both_modes() {
     assert_eq!(record["endpoint"], two.wan.to_string(), "{record:#}");
     let sni = upstream("ledger").sni(&both.trust_domain);
     let record = two.gateway.wait_record(soon(), "of the far gateway", |it| it["sni"] == *sni).await.unwrap();
-    assert_eq!((&record["endpoint"], &record["service"]), (&ledger.address().to_string().into(), &"ledger".into()));
+    assert_eq!(
+        (&record["endpoint"], &record["service"]),
+        (&ledger.address().to_string().into(), &"ledger".into())
+    );
     assert_ne!(record["peer"], far.to_string());
 
     let calls_before = one.gateway.records().count();
@@ -61,7 +64,11 @@ async fn services_call_each_other_across_datacenters_in_both_modes() {
     let client = both.caller("dc2", "backoffice").await;
     for via in [Via::Local(two.lan), Via::Remote(one.wan)] {
         let call = call(&client, "web", "dc1", via).await.unwrap();
-        assert_eq!((&*call.greeting.instance, &*call.greeting.identity), ("web-1", &*client.leaf().uri), "{via}");
+        assert_eq!(
+            (&*call.greeting.instance, &*call.greeting.identity),
+            ("web-1", &*client.leaf().uri),
+            "{via}"
+        );
         call.close().await.unwrap();
     }
 

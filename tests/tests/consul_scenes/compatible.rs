@@ -40,7 +40,11 @@ async fn envoy_is_the_gateway_of_the_other_datacenter() {
     let client = both.caller("dc1", "frontend").await;
     for via in [Via::Local(one.lan), Via::Remote(own.at(0))] {
         let call = call(&client, "ledger", "dc2", via).await.unwrap();
-        assert_eq!((&*call.greeting.instance, &*call.greeting.identity), ("ledger-1", &*client.leaf().uri), "{via}");
+        assert_eq!(
+            (&*call.greeting.instance, &*call.greeting.identity),
+            ("ledger-1", &*client.leaf().uri),
+            "{via}"
+        );
         call.close().await.unwrap();
         let mut stream = client.open(&Upstream::new("billing", "dc2"), via).await.unwrap();
         echo(&mut stream).await.unwrap();
@@ -49,7 +53,11 @@ async fn envoy_is_the_gateway_of_the_other_datacenter() {
     let client = both.caller("dc2", "backoffice").await;
     for via in [Via::Local(own.at(0)), Via::Remote(one.wan)] {
         let call = call(&client, "web", "dc1", via).await.unwrap();
-        assert_eq!((&*call.greeting.instance, &*call.greeting.identity), ("web-1", &*client.leaf().uri), "{via}");
+        assert_eq!(
+            (&*call.greeting.instance, &*call.greeting.identity),
+            ("web-1", &*client.leaf().uri),
+            "{via}"
+        );
         call.close().await.unwrap();
     }
     let sni = Upstream::new("web", "dc1").sni(&both.trust_domain);

@@ -27,11 +27,14 @@ async fn a_secondary_meets_its_primary_late_and_loses_it() {
     let waits = async || {
         let page = admin.get("/ready").await.ok()?;
         // All but this has been answered.
-        let waits = page.status == 503 && page.body.contains("trust domain") && !page.body.contains("catalog/services");
+        let waits = page.status == 503
+            && page.body.contains("trust domain")
+            && !page.body.contains("catalog/services");
         waits.then_some(())
     };
     wait_for(soon(), "to wait for the trust domain", waits).await.unwrap();
-    let roots = secondary.api().get("/v1/agent/connect/ca/roots").await.unwrap();
+    // None, beside a trust domain that was made up; later versions answer with an error.
+    let roots = secondary.api().get("/v1/agent/connect/ca/roots").await.unwrap_or_default();
     assert!(roots["Roots"].as_array().is_none_or(Vec::is_empty), "{roots}");
     assert!(gateway.address().is_err());
 
@@ -40,8 +43,12 @@ async fn a_secondary_meets_its_primary_late_and_loses_it() {
     let ready = async || admin.is_ready().await.ok().filter(|ready| *ready);
     wait_for(soon(), "to be ready", ready).await.unwrap();
     let trust = primary.trust().await.unwrap();
-    let page = admin.snapshot().await.unwrap();
-    assert_eq!(page["mesh"]["trust_domain"], trust.domain(), "not the one that was made up");
+    // For a moment Consul lists the root beside the trust domain that it has made up.
+    let right = async || {
+        let page = admin.snapshot().await.unwrap();
+        (page["mesh"]["trust_domain"] == trust.domain()).then_some(())
+    };
+    wait_for(soon(), "the trust domain of the primary", right).await.unwrap();
 
     let far = lab.gateway("dc1").consul(&primary).register().start().await.unwrap();
     let web = primary.identity("web").await.unwrap();
