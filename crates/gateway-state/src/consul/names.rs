@@ -19,6 +19,8 @@ pub(super) struct Names {
     known: BTreeMap<Arc<str>, Known>,
     /// Names that sidecars were seen to have.
     proxies: HashSet<Box<str>>,
+    /// What [`waiting`](Self::waiting) says: it is asked for after each answer of the start.
+    waiting: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,12 +53,15 @@ impl Names {
         }
         self.proxies.retain(|proxy| self.known.contains_key(&**proxy));
         delta.removed.extend(before.into_keys());
+        let waits = |(name, known): &(&Arc<str>, &Known)| !known.answered && !self.is_proxy(name);
+        self.waiting = self.known.iter().filter(waits).count();
         delta
     }
 
-    /// All names.
+    /// All names, those of sidecars last: where there are too many to be read, these can be missed.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.known.keys()
+        let of = |proxies: bool| self.known.keys().filter(move |name| self.is_proxy(name) == proxies);
+        of(false).chain(of(true))
     }
 
     /// Whether there is such a name.
@@ -72,21 +77,25 @@ impl Names {
 
     /// A service has answered, or will not: it holds up nothing any more.
     pub(super) fn answered(&mut self, name: &str, empty: bool) {
-        if let Some(known) = self.known.get_mut(name) {
-            *known = Known { answered: true, empty };
+        let Some(known) = self.known.get_mut(name) else { return };
+        let first = !std::mem::replace(known, Known { answered: true, empty }).answered;
+        if first && !self.is_proxy(name) {
+            self.waiting -= 1;
         }
     }
 
     /// Sidecars were seen under this name.
     pub(super) fn seen_proxy(&mut self, name: &str) {
-        if !self.proxies.contains(name) && self.known.contains_key(name) {
-            self.proxies.insert(name.into());
+        let Some(known) = self.known.get(name).filter(|_| !self.proxies.contains(name)) else { return };
+        if !known.answered && !self.is_proxy(name) {
+            self.waiting -= 1;
         }
+        self.proxies.insert(name.into());
     }
 
     /// How many names have not answered and may be services.
     pub(super) fn waiting(&self) -> usize {
-        self.known.iter().filter(|(name, known)| !known.answered && !self.is_proxy(name)).count()
+        self.waiting
     }
 
     /// Names without mesh instances that may get their first one, unless they are more than `most`.
@@ -151,6 +160,35 @@ mod tests {
         assert_eq!(texts(&names.served_by(&delta.added)), ["web"]);
         assert_eq!(texts(&names.idle(10)), ["web"]);
         assert!(names.idle(0).is_empty(), "too many are left to the slow round");
+    }
+
+    #[test]
+    fn what_waits_is_counted_whatever_comes_in_whatever_order() {
+        let lists = [
+            &["a", "a-sidecar-proxy", "b", "c", "envoy"][..],
+            &["a", "a-sidecar-proxy-sidecar-proxy", "envoy"],
+            &["a-sidecar-proxy", "b", "envoy", "d"],
+        ];
+        let mut names = Names::default();
+        for round in 0..600_usize {
+            let list = lists[round / 7 % lists.len()];
+            let name = list[round * 5 % list.len()];
+            match round % 7 {
+                0 => drop(names.set(list.iter().copied())),
+                1 | 4 => names.seen_proxy(name),
+                _ => names.answered(name, round % 2 == 0),
+            }
+            let waits = |(name, known): &(&Arc<str>, &Known)| !known.answered && !names.is_proxy(name);
+            assert_eq!(names.waiting(), names.known.iter().filter(waits).count(), "round {round}");
+        }
+    }
+
+    #[test]
+    fn names_of_sidecars_come_last() {
+        let (mut names, _) = names(&["a", "a-sidecar-proxy", "b", "lone-sidecar-proxy", "envoy"]);
+        names.seen_proxy("envoy");
+        let all: Vec<_> = names.all().map(|name| &**name).collect();
+        assert_eq!(all, ["a", "b", "lone-sidecar-proxy", "a-sidecar-proxy", "envoy"]);
     }
 
     #[test]
