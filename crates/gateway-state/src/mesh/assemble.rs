@@ -17,7 +17,7 @@ use super::{
 };
 use crate::problem::Problem;
 use catalog_client::health::HealthEntry;
-use entries::Entries;
+use entries::{Entries, has_capitals};
 use remote::Remotes;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -123,6 +123,9 @@ impl MeshAssembler {
         let changed = self.entries.set(endpoint, body, &self.own_service);
         self.touched.all |= changed.limits;
         self.touched.shown = true;
+        let capitals = self.services.keys().filter(|name| has_capitals(name));
+        let concerned = |name: &&Arc<str>| changed.services.contains(&*name.to_ascii_lowercase());
+        self.touched.services.extend(capitals.filter(concerned).cloned());
         self.touched.services.extend(changed.services);
     }
 
@@ -263,14 +266,20 @@ impl MeshAssembler {
 
     /// Services whose names differ in nothing but case have one name in the mesh, and one of them has it.
     fn same_names(&self) -> impl Iterator<Item = Problem> + '_ {
-        let next = self.services.keys().skip(1);
-        self.services.keys().zip(next).filter(|(one, other)| one.eq_ignore_ascii_case(other)).map(
-            |(one, other)| {
+        // One of two has capitals, and capitals come first in the order of names.
+        let mut seen: BTreeMap<String, &Arc<str>> = BTreeMap::new();
+        self.services.keys().filter(|name| has_capitals(name)).filter_map(move |one| {
+            let lower = one.to_ascii_lowercase();
+            let twin = self.services.get_key_value(&*lower).map(|(name, _)| name);
+            let other = twin.or_else(|| seen.get(&lower).copied());
+            let problem = other.map(|other| {
                 let message =
                     format!("differs from service {one:?} in nothing but case: only one is reachable");
                 of_answer(&format!("health/connect/{other}"), &message)
-            },
-        )
+            });
+            seen.entry(lower).or_insert(one);
+            problem
+        })
     }
 }
 

@@ -3,11 +3,12 @@
 use super::bounded;
 use crate::{
     catalog::{CatalogFile, keep_last_good},
-    document::{self, Body, Entry, Resolver},
+    document::{self, Body, Documents, Entry, Resolver},
     mesh::{Rejected, SetPolicy},
     problem::Problem,
 };
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::Arc,
@@ -16,11 +17,15 @@ use std::{
 /// The kinds that a mesh gateway decides on.
 const KINDS: [&str; 3] = ["service-resolver", "service-defaults", "mesh"];
 
+/// The endpoint that lists all kinds at once. Those of one kind, or of one entry of it, are below it.
+const ALL_KINDS: &str = "config";
+
 /// What is in use of all lists.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     /// By endpoint: one list of all kinds, or one of each kind.
     lists: BTreeMap<Box<str>, CatalogFile>,
+    /// By name in lower case: Consul finds entries in any.
     resolvers: HashMap<Arc<str>, Arc<Resolver>>,
     limits: (Option<u32>, Option<u32>),
 }
@@ -28,7 +33,7 @@ pub(super) struct Entries {
 /// What a new list changed.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
-    /// Services whose resolver came, went or differs.
+    /// Services whose resolver came, went or differs, in lower case.
     pub(super) services: BTreeSet<Arc<str>>,
     /// The gateway's own limits.
     pub(super) limits: bool,
@@ -38,6 +43,11 @@ impl Entries {
     pub(super) fn set(&mut self, endpoint: &str, body: &[u8], own_service: &str) -> Changed {
         let path: Arc<Path> = Path::new("/v1").join(endpoint).into();
         let parsed = document::parse_answer(&path, body, &KINDS);
+        if !parsed.unreadable
+            && let Some(kind) = endpoint.strip_prefix(ALL_KINDS).and_then(|rest| rest.strip_prefix('/'))
+        {
+            self.take_over(kind);
+        }
         let list = keep_last_good(path, parsed, self.lists.get(endpoint));
         self.lists.insert(endpoint.into(), list);
 
@@ -46,9 +56,13 @@ impl Entries {
         for entry in self.entries() {
             match &entry.body {
                 Body::Resolver(resolver) => {
-                    resolvers.entry(entry.name.clone()).or_insert_with(|| resolver.clone());
+                    let name = match lower(&entry.name) {
+                        Cow::Borrowed(_) => entry.name.clone(),
+                        Cow::Owned(name) => name.into(),
+                    };
+                    resolvers.entry(name).or_insert_with(|| resolver.clone());
                 }
-                Body::Defaults(defaults) if *entry.name == *own_service => {
+                Body::Defaults(defaults) if entry.name.eq_ignore_ascii_case(own_service) => {
                     limits = (defaults.max_connections, defaults.max_pending);
                 }
                 _ => {}
@@ -66,7 +80,7 @@ impl Entries {
     }
 
     pub(super) fn resolver(&self, service: &str) -> Option<&Resolver> {
-        self.resolvers.get(service).map(|resolver| &**resolver)
+        self.resolvers.get(&*lower(service)).map(|resolver| &**resolver)
     }
 
     /// What sets start from, with the limits of the gateway's own entry, field by field.
@@ -89,4 +103,29 @@ impl Entries {
     fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.lists.values().flat_map(|list| &list.documents.entries)
     }
+
+    /// A list of this kind has come: what the list of all kinds said of it, when that was still answered,
+    /// is out of date from now on. The other kinds of it stay until their lists come.
+    fn take_over(&mut self, kind: &str) {
+        let Some(all) = self.lists.get_mut(ALL_KINDS) else { return };
+        let mut documents = Documents::clone(&all.documents);
+        documents.entries.retain(|entry| entry.kind != kind.split('/').next().unwrap_or_default());
+        all.documents = Arc::new(documents);
+        // The lists that came in its place say what is wrong now.
+        all.rejected.clear();
+        all.warnings.clear();
+    }
+}
+
+/// A name as Consul compares it; nearly all are in lower case already.
+fn lower(name: &str) -> Cow<'_, str> {
+    match has_capitals(name) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
+    }
+}
+
+/// Whether a name is written otherwise than it is in the mesh.
+pub(super) fn has_capitals(name: &str) -> bool {
+    name.bytes().any(|byte| byte.is_ascii_uppercase())
 }

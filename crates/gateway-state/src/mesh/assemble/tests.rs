@@ -67,7 +67,7 @@ fn status(word: &str) -> Value {
     json!({ "Checks": [{ "CheckID": "serfHealth", "Status": "passing" }, { "CheckID": "own", "Status": word }] })
 }
 
-fn entries(assembler: &mut MeshAssembler, list: Value) {
+fn entries(assembler: &mut MeshAssembler, list: &Value) {
     assembler.set_entries("config", list.to_string().as_bytes());
 }
 
@@ -92,14 +92,14 @@ fn a_service_is_its_mesh_instances_and_a_subset_those_that_its_filter_takes() {
     let mut assembler = assembler();
     let tagged =
         json!({ "Service": { "TaggedAddresses": { "wan": { "Address": "203.0.113.7", "Port": 443 } } } });
-    let mut one = tagged.clone();
+    let mut one = tagged;
     merge(&mut one, json!({ "Service": { "Meta": { "version": "v1" } } }));
     let two = json!({ "Service": { "Meta": { "version": "v2" } } });
     let rows = vec![row("billing", "b1", "10.10.3.7", one), row("billing", "b2", "10.10.3.8", two)];
     assembler.set_service(&"billing".into(), rows);
     entries(
         &mut assembler,
-        json!([{
+        &json!([{
             "Kind": "service-resolver", "Name": "billing", "ConnectTimeout": "7s",
             "Subsets": { "v2": { "Filter": "Service.Meta.version == v2" } },
             "Redirect": null, "Failover": { "*": { "Datacenters": ["ams2"] } }, "SomethingNew": { "a": 1 },
@@ -129,10 +129,10 @@ fn the_default_subset_stands_for_the_service_and_only_passing_is_strict() {
             "Subsets": { "v1": { "Filter": "Service.Meta.version == v1", "OnlyPassing": true }, "all": {} },
         }])
     };
-    entries(&mut assembler, resolver("v1"));
+    entries(&mut assembler, &resolver("v1"));
     let snapshot = build(&mut assembler);
     assert_eq!(behind(&snapshot, "web.default.fra1"), ["10.0.0.1:21000*2!"]);
-    entries(&mut assembler, resolver(""));
+    entries(&mut assembler, &resolver(""));
     let snapshot = build(&mut assembler);
     assert_eq!(behind(&snapshot, "web.default.fra1"), ["10.0.0.1:21000*2", "10.0.0.2:21000*5"]);
     assert_eq!(behind(&snapshot, "v1.web.default.fra1"), ["10.0.0.1:21000*2!"]);
@@ -186,6 +186,13 @@ fn names_are_in_lower_case_and_two_that_differ_in_case_are_told_of() {
     let snapshot = build(&mut assembler);
     assert_eq!(snapshot.table.targets().len(), 1);
     assert!(snapshot.warnings[0].to_string().contains("nothing but case"), "{:?}", snapshot.warnings);
+    // One that comes between them in the order of names does not hide it.
+    assembler.set_service(&"api".into(), vec![row("api", "a1", "10.0.0.3", json!({}))]);
+    let snapshot = build(&mut assembler);
+    assert_eq!(snapshot.warnings.len(), 1, "{:?}", snapshot.warnings);
+    assembler.set_service(&"BILLING".into(), vec![row("BILLING", "b3", "10.0.0.4", json!({}))]);
+    assert_eq!(build(&mut assembler).warnings.len(), 2);
+    assembler.set_service(&"BILLING".into(), Vec::new());
     assembler.set_service(&"Billing".into(), Vec::new());
     let snapshot = build(&mut assembler);
     assert!(snapshot.warnings.is_empty());
@@ -274,11 +281,11 @@ fn limits_come_from_the_entry_of_the_gateway_and_go_with_it() {
                  "UpstreamConfig": { "Defaults": { "Limits": { "MaxConnections": 1 } } } }])
     };
     let most = |snapshot: &MeshSnapshot| snapshot.table.targets()[0].policy.limits.max_connections;
-    entries(&mut assembler, limits("web"));
+    entries(&mut assembler, &limits("web"));
     assert_eq!(most(&build(&mut assembler)), None, "not its own");
-    entries(&mut assembler, limits("mesh-gateway"));
+    entries(&mut assembler, &limits("mesh-gateway"));
     assert_eq!(most(&build(&mut assembler)), Some(1));
-    entries(&mut assembler, json!([]));
+    entries(&mut assembler, &json!([]));
     assert_eq!(most(&build(&mut assembler)), None);
 }
 
@@ -292,11 +299,11 @@ fn an_entry_that_cannot_be_understood_keeps_its_last_good_version_and_disturbs_n
         );
     }
     let resolver = |name: &str, filter: &str| json!({ "Kind": "service-resolver", "Name": name, "Subsets": { "s": { "Filter": filter } } });
-    entries(&mut assembler, json!([resolver("web", "Service.Meta.v == 1")]));
+    entries(&mut assembler, &json!([resolver("web", "Service.Meta.v == 1")]));
     build(&mut assembler);
     entries(
         &mut assembler,
-        json!([resolver("web", "Service.Meta.v =="), resolver("api", "Service.Meta.v == 1")]),
+        &json!([resolver("web", "Service.Meta.v =="), resolver("api", "Service.Meta.v == 1")]),
     );
     let snapshot = build(&mut assembler);
     assert_eq!(behind(&snapshot, "s.web.default.fra1"), ["10.0.0.1:21000"]);
@@ -304,7 +311,7 @@ fn an_entry_that_cannot_be_understood_keeps_its_last_good_version_and_disturbs_n
     let rejected = &snapshot.rejected[0];
     assert!(rejected.kept && rejected.document == "service-resolver web", "{rejected:?}");
     assert!(rejected.problem.to_string().starts_with("/v1/config"), "{rejected:?}");
-    entries(&mut assembler, json!([resolver("web", "Service.Meta.v == 2")]));
+    entries(&mut assembler, &json!([resolver("web", "Service.Meta.v == 2")]));
     let snapshot = build(&mut assembler);
     assert!(snapshot.rejected.is_empty());
     assert_eq!(behind(&snapshot, "s.web.default.fra1"), Vec::<String>::new());
@@ -312,10 +319,55 @@ fn an_entry_that_cannot_be_understood_keeps_its_last_good_version_and_disturbs_n
 }
 
 #[test]
+fn a_list_of_one_kind_stands_in_for_that_kind_of_the_list_of_all() {
+    let mut assembler = assembler();
+    assembler.set_service(&"web".into(), vec![row("web", "w1", "10.0.0.1", json!({}))]);
+    let subset = |name: &str| json!({ "Kind": "service-resolver", "Name": "web", "Subsets": { name: {} } });
+    let limit = json!({
+        "Kind": "service-defaults", "Name": "mesh-gateway",
+        "UpstreamConfig": { "Defaults": { "Limits": { "MaxConnections": 5 } } },
+    });
+    entries(&mut assembler, &json!([subset("old"), limit]));
+    let snapshot = build(&mut assembler);
+    assert_eq!(behind(&snapshot, "old.web.default.fra1"), ["10.0.0.1:21000"]);
+    // From here on Consul refuses to list all kinds at once.
+    assembler.set_entries("config/service-resolver", b"no list");
+    assert_eq!(behind(&build(&mut assembler), "old.web.default.fra1"), ["10.0.0.1:21000"]);
+    let list = json!([subset("new")]).to_string();
+    assembler.set_entries("config/service-resolver", list.as_bytes());
+    let snapshot = build(&mut assembler);
+    assert_eq!(behind(&snapshot, "old.web.default.fra1"), ["no name"]);
+    assert_eq!(behind(&snapshot, "new.web.default.fra1"), ["10.0.0.1:21000"]);
+    assert_eq!(snapshot.table.targets()[0].policy.limits.max_connections, Some(5), "another kind stays");
+    assembler.set_entries("config/service-resolver", b"[]");
+    assert_eq!(behind(&build(&mut assembler), "new.web.default.fra1"), ["no name"]);
+    assembler.set_entries("config/service-defaults", b"[]");
+    assert_eq!(build(&mut assembler).table.targets()[0].policy.limits.max_connections, None);
+}
+
+#[test]
+fn entries_are_of_a_service_whatever_the_case_of_either() {
+    // [T20]
+    let mut assembler = assembler();
+    assembler.set_service(&"Billing".into(), vec![row("Billing", "b1", "10.0.0.1", json!({}))]);
+    build(&mut assembler);
+    for (name, subset) in [("billing", "one"), ("BILLING", "two")] {
+        entries(
+            &mut assembler,
+            &json!([{ "Kind": "service-resolver", "Name": name, "Subsets": { subset: {} } }]),
+        );
+        let snapshot = build(&mut assembler);
+        assert_eq!(behind(&snapshot, &format!("{subset}.billing.default.fra1")), ["10.0.0.1:21000"]);
+    }
+    entries(&mut assembler, &json!([]));
+    assert_eq!(behind(&build(&mut assembler), "two.billing.default.fra1"), ["no name"]);
+}
+
+#[test]
 fn a_list_that_is_rubbish_changes_nothing() {
     let mut assembler = assembler();
     assembler.set_service(&"web".into(), vec![row("web", "w1", "10.0.0.1", json!({}))]);
-    entries(&mut assembler, json!([{ "Kind": "service-resolver", "Name": "web", "Subsets": { "s": {} } }]));
+    entries(&mut assembler, &json!([{ "Kind": "service-resolver", "Name": "web", "Subsets": { "s": {} } }]));
     build(&mut assembler);
     assembler.set_entries("config", b"{not json");
     let snapshot = build(&mut assembler);
@@ -368,11 +420,11 @@ fn only_what_an_answer_touched_is_compiled_and_the_rest_is_shared() {
     );
     assembler.set_service(&"s7".into(), vec![row("s7", "s7", "10.9.9.9", json!({}))]);
     assert!(assembler.build().is_none(), "the same again is no news");
-    entries(&mut assembler, json!([{ "Kind": "service-resolver", "Name": "s8", "ConnectTimeout": "1s" }]));
+    entries(&mut assembler, &json!([{ "Kind": "service-resolver", "Name": "s8", "ConnectTimeout": "1s" }]));
     assert_eq!(build(&mut assembler).compiled, 1);
     entries(
         &mut assembler,
-        json!([
+        &json!([
             { "Kind": "service-resolver", "Name": "s8", "ConnectTimeout": "1s" },
             { "Kind": "service-router", "Name": "s9", "Routes": [] },
         ]),
@@ -406,7 +458,7 @@ mod properties {
                     if !subsets.remove(&service) {
                         subsets.insert(service);
                     }
-                    entries(&mut stepwise, resolvers(&subsets));
+                    entries(&mut stepwise, &resolvers(&subsets));
                 }
                 stepwise.build();
             }
@@ -414,7 +466,7 @@ mod properties {
             for (service, rows) in last {
                 at_once.set_service(&format!("s{service}").as_str().into(), rows);
             }
-            entries(&mut at_once, resolvers(&subsets));
+            entries(&mut at_once, &resolvers(&subsets));
             at_once.build();
             let (a, b) = (stepwise.snapshot(), at_once.snapshot());
             prop_assert_eq!(a.table.targets(), b.table.targets());
