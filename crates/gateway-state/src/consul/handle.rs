@@ -87,7 +87,7 @@ impl ConsulHandle {
     #[must_use]
     pub fn view(&self, names: usize) -> ConsulView {
         let seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        ConsulView::new(self.state(), seen, self.shared.client.status(), names)
+        ConsulView::new(self.state(), &seen, self.shared.client.status(), names)
     }
 
     /// Has the token and certificates of the client read again.

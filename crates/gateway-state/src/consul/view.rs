@@ -43,7 +43,7 @@ pub(super) struct Seen {
 }
 
 impl ConsulView {
-    pub(super) fn new(state: SourceState, seen: Seen, client: ClientStatus, names: usize) -> Self {
+    pub(super) fn new(state: SourceState, seen: &Seen, client: ClientStatus, names: usize) -> Self {
         let plan = seen.plan.as_ref();
         Self {
             state,
