@@ -388,11 +388,17 @@ async fn a_token_that_does_not_see_the_registration_is_noticed() {
     assert_eq!(handle.status().visible, None, "the catalog may be behind");
     pass(60).await;
     assert_eq!(handle.status().visible, Some(false));
-    // Given the right, it is seen after the next registration.
+    // Given the right, the same token sees it soon.
     agent.0.lock().unwrap().lists = true;
-    handle.token_changed();
     pass(10).await;
     assert_eq!(handle.status().visible, Some(true));
+    // Seen once, it is looked for again after the next registration only.
+    agent.0.lock().unwrap().lists = false;
+    pass(100).await;
+    assert_eq!(handle.status().visible, Some(true));
+    handle.token_changed();
+    pass(60).await;
+    assert_eq!(handle.status().visible, Some(false));
 }
 
 #[tokio::test(start_paused = true)]

@@ -173,6 +173,9 @@ fn log_change(before: &RegistrationStatus, after: &RegistrationStatus, it: &Gate
         let reason = after.maintenance.as_deref();
         tracing::info!(id, reason, "maintenance is switched {}", if reason.is_some() { "on" } else { "off" });
     }
+    if before.visible == Some(false) && after.visible == Some(true) {
+        tracing::info!(id, name = it.name, "the token sees the own registration now");
+    }
     if after.visible == Some(false) && before.visible != after.visible {
         tracing::warn!(
             id,

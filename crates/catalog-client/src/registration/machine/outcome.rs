@@ -72,14 +72,19 @@ impl Machine {
     /// Takes note of whether the token sees the registration.
     pub(in crate::registration) fn looked(&mut self, seen: &Result<bool, Error>, now: Instant) {
         let Some((_, misses)) = self.look.take() else { return };
+        let later = now + self.config.look_after.saturating_mul(5);
         match seen {
             Ok(true) => self.status.visible = Some(true),
             // It reaches the servers when one is back; that is no miss.
-            Err(_) => self.look = Some((now + self.config.look_after.saturating_mul(5), misses)),
+            Err(_) => self.look = Some((later, misses)),
             Ok(false) if misses + 1 < self.config.looks => {
                 self.look = Some((now + self.config.look_after, misses + 1));
             }
-            Ok(false) => self.status.visible = Some(false),
+            // A token can be given the right at any time, and a catalog may be far behind.
+            Ok(false) => {
+                self.status.visible = Some(false);
+                self.look = Some((later, misses));
+            }
         }
     }
 
