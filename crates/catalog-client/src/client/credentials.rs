@@ -21,7 +21,14 @@ pub(super) struct Credentials {
 
 impl Credentials {
     pub(super) fn read(config: &ClientConfig) -> Result<Self, ConfigError> {
-        Ok(Self { token: token(config)?, basic: basic(config)?, tls: tls_config(config)? })
+        let tls = tls_config(config)?;
+        // Said once: files are read again whenever Consul does not know the token.
+        if tls.is_some() && !config.tls.verify {
+            tracing::warn!(
+                "the agent's certificate is not verified (CONSUL_HTTP_SSL_VERIFY): anybody can pose as it"
+            );
+        }
+        Ok(Self { token: token(config)?, basic: basic(config)?, tls })
     }
 
     /// Reads again. What cannot be read stays as it was, the rest is new; the first error is returned

@@ -53,9 +53,6 @@ pub(super) fn load(files: &TlsFiles, needed: bool) -> Result<Option<Arc<rustls::
             }
         }
     } else {
-        tracing::warn!(
-            "the agent's certificate is not verified (CONSUL_HTTP_SSL_VERIFY): anybody can pose as it"
-        );
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
     };
     let mut config = match pair {
