@@ -25,7 +25,7 @@ pub(super) async fn end<H: Handler>(
     handle: &FeedHandle,
     signals: &mut Signals,
 ) -> usize {
-    let began = Instant::now();
+    let mut deadline = Instant::now() + settings.drain_time;
     if let Some(consul) = handle.consul() {
         tokio::select! {
             told = tokio::time::timeout(settings.timers.last_words, consul.drain()) => {
@@ -33,10 +33,10 @@ pub(super) async fn end<H: Handler>(
                     tracing::warn!("Consul was not told in time that this gateway drains");
                 }
             }
-            () = told_again(signals) => {}
+            () = told_again(signals) => deadline = Instant::now(),
         }
     }
-    let cut = drained(settings, began, drain, listeners, registry, signals).await;
+    let cut = drained(settings, deadline, drain, listeners, registry, signals).await;
     if let Some(consul) = handle.consul() {
         drop(tokio::time::timeout(settings.timers.last_words, consul.leave()).await);
     }
@@ -45,13 +45,12 @@ pub(super) async fn end<H: Handler>(
 
 async fn drained<H: Handler>(
     settings: &Settings,
-    began: Instant,
+    deadline: Instant,
     drain: &Drain,
     listeners: Listeners<'_, H>,
     registry: &Registry,
     signals: &mut Signals,
 ) -> usize {
-    let deadline = began + settings.drain_time;
     drain.start(deadline);
     let acceptors = listeners.drain(deadline);
     tracing::info!(
