@@ -37,8 +37,10 @@ pub(super) async fn end<H: Handler>(
         }
     }
     let cut = drained(settings, deadline, drain, listeners, registry, signals).await;
-    if let Some(consul) = handle.consul() {
-        drop(tokio::time::timeout(settings.timers.last_words, consul.leave()).await);
+    if let Some(consul) = handle.consul()
+        && tokio::time::timeout(settings.timers.last_words, consul.leave()).await.is_err()
+    {
+        tracing::warn!("Consul did not say in time that this gateway is deregistered: it may stay registered");
     }
     cut
 }
