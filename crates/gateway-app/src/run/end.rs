@@ -40,7 +40,9 @@ pub(super) async fn end<H: Handler>(
     if let Some(consul) = handle.consul()
         && tokio::time::timeout(settings.timers.last_words, consul.leave()).await.is_err()
     {
-        tracing::warn!("Consul did not say in time that this gateway is deregistered: it may stay registered");
+        tracing::warn!(
+            "Consul did not say in time that this gateway is deregistered: it may stay registered"
+        );
     }
     cut
 }
