@@ -4,7 +4,7 @@ use super::{
     Mode, Schedule, Slot,
     entry::{Job, Place, Queue, Work},
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the runner does next.
 #[derive(Debug)]
@@ -16,6 +16,9 @@ pub(in crate::planner) enum Next {
     /// Nothing until something changes.
     Wait,
 }
+
+/// How long polls wait for first reads.
+const FRESH_FIRST: Duration = Duration::from_secs(1);
 
 impl Schedule {
     /// What is started next. Whoever gets a job must [`finish`](Self::finish) it.
@@ -36,11 +39,17 @@ impl Schedule {
     /// When something may be started without anything having ended.
     fn soonest(&self, now: Instant) -> Option<Instant> {
         let first = |set: &std::collections::BTreeSet<(Instant, Slot)>| set.first().map(|(at, _)| *at);
-        let polls = first(&self.polls).filter(|at| *at > now || self.may_read());
+        let polls = first(&self.polls).map(|at| self.poll_from(at)).filter(|at| *at > now || self.may_read());
         let rounds = first(&self.rounds).filter(|_| self.may_sweep());
         let fast = self.fast_begun.filter(|_| self.fast_wanted).map(|begun| begun + self.fast_pause);
         let fast = fast.filter(|at| *at > now);
         [polls, rounds, fast].into_iter().flatten().min().map(|at| at.max(now))
+    }
+
+    /// When a poll that is due at this time may begin: first all names are read once, because that is
+    /// what a gateway at its start waits for, and a poll is as much work for the agent as a read.
+    fn poll_from(&self, at: Instant) -> Instant {
+        if self.fresh.is_empty() { at } else { at + FRESH_FIRST }
     }
 
     fn may_read(&self) -> bool {
@@ -85,7 +94,7 @@ impl Schedule {
     }
 
     fn due(&mut self, now: Instant, epoch: u64) -> Option<Job> {
-        if let Some((_, slot)) = self.polls.first().copied().filter(|(at, _)| *at <= now)
+        if let Some((_, slot)) = self.polls.first().copied().filter(|(at, _)| self.poll_from(*at) <= now)
             && let Some(job) = self.poll(now, epoch, slot)
         {
             return Some(job);
