@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::Consul;
 
+const FOLLOWS_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// An instance of a service behind a sidecar, as an agent registers it.
 #[derive(Debug, Clone)]
 pub struct Instance {
@@ -143,13 +145,25 @@ impl Consul {
         self.deregister(id).await
     }
 
-    /// Makes an [`Instance`] `passing`, `warning` or `critical`; its sidecar follows.
+    /// Makes an [`Instance`] `passing`, `warning` or `critical`, and waits until the catalog has it, of its sidecar as well:
+    /// with many services an agent may take seconds for that.
     ///
     /// # Errors
-    /// When Consul does not know the instance.
+    /// When Consul does not know the instance, or the catalog does not follow within 30 s.
     pub async fn set_health(&self, id: &str, status: &str) -> Result<()> {
+        let api = self.api();
         let update = json!({"Status": status, "Output": "as the test wants it"});
-        self.api().put(&format!("/v1/agent/check/update/{}", check(id)), &update).await.map(drop)
+        api.put(&format!("/v1/agent/check/update/{}", check(id)), &update).await?;
+        let (own, alias) = (check(id), format!("service:{id}-sidecar-proxy"));
+        let path = format!("/v1/health/node/{}", self.name());
+        let follows = async || {
+            let checks = api.get(&path).await.ok()?;
+            let mut mine =
+                checks.as_array()?.iter().filter(|it| it["CheckID"] == own || it["CheckID"] == alias);
+            mine.all(|it| it["Status"] == status).then_some(())
+        };
+        let what = format!("the catalog to have {id} {status}");
+        Ok(crate::wait_for(crate::Deadline::after(FOLLOWS_WITHIN), &what, follows).await?)
     }
 
     /// Puts any service of this agent into maintenance, or takes it out.

@@ -150,6 +150,9 @@ async fn a_token_that_loses_rights_loses_no_service() {
     let world = World::on(lab, server, gateway).await;
     let _one = world.instance("loser", "loser-1", |it| it).await;
     world.until_answers("loser", "loser-1").await;
+    // What is written while the right goes cannot be told from what is taken away.
+    let seen = |page: &Value| page["consul"]["registration"]["seen_in_catalog"] == true;
+    world.until_snapshot("the own registration", seen).await;
     let less = r#"service "mesh-gateway" { policy = "write" }"#;
     let path = format!("/v1/acl/policy/{}", policy["ID"].as_str().unwrap());
     api.put(&path, &json!({"Name": "of-the-loser", "Rules": less})).await.unwrap();

@@ -90,7 +90,10 @@ async fn a_gateway_that_drains_says_so_at_once() {
         let checks = checks(server, "mesh-gateway", id).await.unwrap_or_default();
         !in_maintenance(Some(checks.clone())) && checks.iter().all(|(_, status)| status == "passing")
     };
-    eventually(Deadline::after(Duration::from_secs(25)), "a passing check", passing).await;
+    let passing = async || passing().await.then_some(());
+    let passes = wait_for(Deadline::after(Duration::from_secs(25)), "a passing check", passing).await;
+    let (mine, all) = (server.api().get("/v1/agent/checks").await, checks(server, "mesh-gateway", id).await);
+    assert!(passes.is_ok(), "{passes:?}: {all:?}, of the agent: {mine:#?}");
     assert_eq!(who(call(&world.frontend, &next, "drain").await.unwrap()).await.unwrap(), "drain-1");
     world.end().await;
 }
