@@ -52,6 +52,22 @@ async fn eight_at_once(agent: &Agent, client: &Client) {
     }
 }
 
+/// Connections that were made for requests which others have served meanwhile: too many are closed at once, and that
+/// is no refusal.
+#[tokio::test]
+async fn closing_what_was_never_used_does_not_lower_the_budget() {
+    let agent = Agent::plain(holding).await;
+    let client = client_with(&agent.address, |_| {}, |limits| limits.idle = 1);
+    for _ in 0..20 {
+        let reads = (0..40).map(|_| read(&client, "/v1/x"));
+        for answer in futures_util::future::join_all(reads).await {
+            assert_eq!(answer.unwrap(), "[]");
+        }
+    }
+    let status = client.status();
+    assert_eq!((status.most, status.totals.budget_lowered), (64, 0));
+}
+
 #[tokio::test]
 async fn connections_without_work_are_closed_in_time() {
     let agent = Agent::plain(holding).await;

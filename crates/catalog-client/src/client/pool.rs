@@ -229,7 +229,9 @@ impl Pool {
                 state.lost += 1;
             }
             let at_once = now.saturating_duration_since(link.dialled) < AT_ONCE;
-            if !answered && !given_up && state.others_live(link.id) {
+            // One that we closed for want of work, perhaps before its first, says nothing about the agent.
+            let died = !answered && !given_up && state.is_known(link.id);
+            if died && state.others_live(link.id) {
                 let lower = if link.is_refused() {
                     state.refused(link.dialled, now)
                 } else {
