@@ -49,6 +49,8 @@ pub(crate) struct Got {
     pub(super) print: Print,
     /// An empty list, map or `null`.
     pub(super) empty: bool,
+    /// A list, a map or nothing, as far as its ends show. A page of a proxy is none of them.
+    pub(super) whole: bool,
     pub(super) filtered: bool,
     pub(super) default_deny: Option<bool>,
 }
@@ -61,6 +63,7 @@ impl Got {
             content_hash: answer.content_hash.as_deref().map(Into::into),
             print: printer.print(body),
             empty: body.is_some_and(is_empty),
+            whole: body.is_none_or(is_whole),
             filtered: answer.filtered,
             default_deny: answer.default_deny,
         }
@@ -83,6 +86,7 @@ impl Got {
             content_hash: None,
             print: body.map_or(Print::ABSENT, Print::of),
             empty: body.is_some_and(|body| is_empty(body.as_bytes())),
+            whole: body.is_none_or(|body| is_whole(body.as_bytes())),
             filtered: false,
             default_deny: None,
         }
@@ -96,6 +100,12 @@ impl Got {
 
 fn is_empty(body: &[u8]) -> bool {
     matches!(body.trim_ascii(), b"[]" | b"{}" | b"null" | b"")
+}
+
+fn is_whole(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    is_empty(body)
+        || matches!((body.first(), body.last()), (Some(b'['), Some(b']')) | (Some(b'{'), Some(b'}')))
 }
 
 #[cfg(test)]
@@ -119,5 +129,15 @@ mod tests {
             assert!(is_empty(body.as_bytes()), "{body:?}");
         }
         assert!(!is_empty(b"[{}]"));
+    }
+
+    #[test]
+    fn a_page_and_half_a_list_are_no_list() {
+        for body in ["[]", "null", "[1]\n", "{\"a\":[]}", ""] {
+            assert!(is_whole(body.as_bytes()), "{body:?}");
+        }
+        for body in ["<html>", "[1", "{\"a\":[]", "502 Bad Gateway"] {
+            assert!(!is_whole(body.as_bytes()), "{body:?}");
+        }
     }
 }

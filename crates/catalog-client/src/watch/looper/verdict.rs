@@ -229,7 +229,7 @@ impl Loop {
 
     /// Whether this is what a token sees that may not see all: the list of the same index, only shorter.
     fn is_withheld(&self, got: &Got) -> bool {
-        let numbered = got.index.is_some_and(|index| index > 0);
+        let numbered = got.whole && got.index.is_some_and(|index| index > 0);
         let less = self.applied.is_some_and(|applied| got.print.is_less(applied));
         self.nature.from_servers && numbered && less
     }
