@@ -157,15 +157,16 @@ impl Client {
     }
 
     /// Reads token and TLS files again. What cannot be read keeps what works. Connections that are open
-    /// stay; new requests carry the new token.
+    /// stay; new requests carry the new token. Says whether that is another one.
     ///
     /// # Errors
     /// What is wrong with the files now.
-    pub fn reload(&self) -> Result<(), ConfigError> {
+    pub fn reload(&self) -> Result<bool, ConfigError> {
         let current = self.pool.credentials();
         let (new, outcome) = current.read_again(&self.pool.config);
+        let changed = new.token != current.token;
         *locked(&self.pool.credentials) = Arc::new(new);
-        outcome
+        outcome.map(|()| changed)
     }
 
     /// What the client does at this moment, and what it did. From any thread.

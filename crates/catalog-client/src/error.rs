@@ -105,6 +105,16 @@ impl Error {
         }
     }
 
+    /// What it has in common with failures of other requests: the cause, and the rule or the request
+    /// where it is about that.
+    pub(crate) fn words(&self) -> String {
+        match self.class() {
+            Class::Denied if !self.rule.is_empty() => format!("{}; {}", self.cause, self.rule),
+            Class::Unsupported | Class::Mistake => format!("{}: {}", self.request, self.cause),
+            _ => self.cause.to_string(),
+        }
+    }
+
     /// The HTTP status, if Consul answered with one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
@@ -126,7 +136,9 @@ impl fmt::Display for Error {
         write!(f, ": {}", self.cause)?;
         match self.class() {
             Class::Denied if !self.rule.is_empty() => write!(f, "; the token needs {}", self.rule),
-            Class::TokenUnknown => write!(f, "; give a token that exists (--token-file, CONSUL_HTTP_TOKEN_FILE)"),
+            Class::TokenUnknown => {
+                write!(f, "; give a token that exists (--token-file, CONSUL_HTTP_TOKEN_FILE)")
+            }
             _ => Ok(()),
         }
     }

@@ -17,6 +17,7 @@
 
 mod agent;
 mod asker;
+mod chorus;
 mod config;
 mod driver;
 mod limiter;
@@ -38,6 +39,7 @@ pub use update::{Facts, Update};
 
 pub use agent::Count;
 pub(crate) use agent::{Failure, Locked, View, now};
+pub(crate) use chorus::{Chorus, End, Voice};
 pub(crate) use driver::{context, state, unreadable, verify, withheld};
 pub(crate) use looper::{Context, Fresh, Loop, Nature, Sent, Verdict};
 pub(crate) use print::Got;

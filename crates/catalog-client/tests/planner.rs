@@ -458,7 +458,7 @@ async fn names_that_fail_do_not_hold_up_the_others_nor_fill_the_log() {
     assert_eq!(plan.changed(), [Arc::from("s900")]);
     sleep(120 * SECOND).await;
     assert_eq!(plan.status().failing, 0);
-    assert_eq!(log.count("read fails"), 5, "{:?}", log.lines());
+    assert_eq!(log.count("read fails"), 1, "all fail alike: {:?}", log.lines());
     assert_eq!(log.count("all names are read again"), 1);
 }
 

@@ -425,7 +425,7 @@ async fn row_45_what_cannot_be_read_is_rejected_by_name() {
     world.put("/v1/a", "<html>");
     let Update::Failed(error) = next(&mut said).await else { panic!() };
     assert_eq!(error.class(), Class::Rejected);
-    assert_eq!(error.to_string(), "GET /v1/a: expected value at line 1 column 1");
+    assert_eq!(error.to_string(), "GET /v1/a: the answer cannot be read: expected value at line 1 column 1");
     quiet(&mut said, 300 * SECOND).await;
     assert_eq!(log.count("watch fails"), 1);
     assert_eq!(agent.counters().rejected.get(), 1, "the same body is not read again");
@@ -469,4 +469,46 @@ async fn what_an_answer_says_beside_its_body_is_said() {
     assert_eq!((facts.index, facts.default_deny), (50, Some(true)));
     let Update::Facts(facts) = next(&mut said).await else { panic!() };
     assert_eq!(facts.default_deny, Some(false));
+}
+
+/// Ten minutes without a leader: said once, one watch tries for all, and when it succeeds the others do not wait for
+/// the end of their pauses.
+#[tokio::test(start_paused = true)]
+async fn one_of_many_that_fail_alike_speaks_and_tries_for_all() {
+    const PATHS: [&str; 5] = ["a", "b", "c", "d", "e"];
+    let (log, _guard) = Log::keep();
+    let world = World::http1();
+    let agent = Agent::new(world.clone(), WatchConfig::default());
+    let (sender, mut said) = mpsc::unbounded_channel();
+    for name in PATHS {
+        let path = format!("/v1/{name}");
+        world.put(&path, "[1]");
+        follow(&agent, name, &sender);
+    }
+    for _ in PATHS {
+        assert_eq!(document(&mut said).await.as_deref(), Some("[1]"));
+    }
+    world.change(|state| {
+        for name in PATHS {
+            let script = state.script.entry(format!("/v1/{name}")).or_default();
+            script.extend((0..2000).map(|_| Err(status(500, "No cluster leader"))));
+        }
+    });
+    PATHS.iter().for_each(|name| world.touch(&format!("/v1/{name}")));
+    sleep(540 * SECOND).await;
+    world.forget_requests();
+    sleep(60 * SECOND).await;
+    let asked = world.requests().len();
+    assert!((60..=140).contains(&asked), "{asked} requests within a minute");
+    while said.try_recv().is_ok() {}
+    assert_eq!(log.count("watch fails"), 1, "{:?}", log.lines());
+
+    world.change(|state| state.script.clear());
+    PATHS.iter().for_each(|name| world.put(&format!("/v1/{name}"), "[2]"));
+    let healed = Instant::now();
+    for _ in PATHS {
+        assert_eq!(document(&mut said).await.as_deref(), Some("[2]"));
+    }
+    assert!(healed.elapsed() <= 2 * SECOND, "{:?}", healed.elapsed());
+    assert_eq!((log.count("watch fails"), log.count("answers well again")), (1, 1), "{:?}", log.lines());
 }

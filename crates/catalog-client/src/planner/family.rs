@@ -1,7 +1,10 @@
 //! One query per name: the schedule, its lock, and the bell that wakes the runner.
 
 use super::{FamilyStatus, Mode, schedule::Schedule};
-use crate::watch::{Locked, Row, now};
+use crate::{
+    Error,
+    watch::{Chorus, End, Locked, Row, Voice, now},
+};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
@@ -19,6 +22,8 @@ pub(super) struct Family {
     pub(super) blocked: Arc<AtomicUsize>,
     /// Those of this family among them.
     own: AtomicUsize,
+    /// What the log says of names that fail.
+    voices: Locked<Vec<Voice>>,
 }
 
 impl Family {
@@ -29,7 +34,7 @@ impl Family {
         blocked: Arc<AtomicUsize>,
     ) -> Self {
         let (schedule, bell, own) = (Locked::new(schedule), Notify::new(), AtomicUsize::new(0));
-        Self { endpoint, path, schedule, bell, blocked, own }
+        Self { endpoint, path, schedule, bell, blocked, own, voices: Locked::default() }
     }
 
     /// Changes the schedule and lets the runner look at it.
@@ -62,6 +67,25 @@ impl Family {
         // Only the names under the lock: the runner must not wait for texts to be made.
         let rows = self.schedule.lock().rows(most, now());
         rows.into_iter().map(|(name, row)| Row { path: (self.path)(&name), ..row }).collect()
+    }
+
+    /// A name fails. Says whether the log is to tell of it: nobody fails alike.
+    pub(super) fn speak(&self, chorus: &Arc<Chorus>, error: &Error) -> bool {
+        let words = error.words();
+        let mut voices = self.voices.lock();
+        if voices.iter().any(|voice| voice.words() == words) {
+            return false;
+        }
+        let (voice, first) = chorus.join(&words);
+        voices.push(voice);
+        first
+    }
+
+    /// No name fails any more. Says whether the log is to tell of it: others do not fail alike either.
+    pub(super) fn fall_silent(&self) -> bool {
+        let voices = std::mem::take(&mut *self.voices.lock());
+        let ends = voices.into_iter().map(Voice::end);
+        ends.filter(|end| matches!(end, End::Last(_))).count() > 0
     }
 
     pub(super) fn log_mode(&self, mode: Mode, reason: &str) {

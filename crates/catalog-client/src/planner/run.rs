@@ -143,7 +143,7 @@ where
                 }
             }
             Err(problem) => {
-                let error = unreadable(query, problem);
+                let error = unreadable(query, &problem);
                 self.agent.counters().failure(error.class());
                 let failed = {
                     let context = context(&self.agent);
@@ -165,7 +165,7 @@ where
 
     async fn tell(&self, job: &Job, failed: Option<Failed>, error: Error) {
         let Some(failed) = failed else { return };
-        if failed.line {
+        if failed.line && self.family.speak(self.agent.chorus(), &error) {
             tracing::warn!(name = &*job.name, %error, "read fails; what is known stays in use");
         }
         if failed.news {
@@ -174,7 +174,7 @@ where
     }
 
     fn relieve(&self) {
-        if self.family.schedule.lock().take_relief() {
+        if self.family.schedule.lock().take_relief() && self.family.fall_silent() {
             tracing::info!(endpoint = self.family.endpoint, "all names are read again");
         }
     }

@@ -1,6 +1,6 @@
 //! What all watches of a client share.
 
-use super::{AgentState, Asker, Got, Listener, Sent, WatchConfig, print::Printer, reach::Reach};
+use super::{AgentState, Asker, Chorus, Got, Listener, Sent, WatchConfig, print::Printer, reach::Reach};
 use crate::{
     Client, Error, Query,
     error::{Cause, Class},
@@ -31,6 +31,9 @@ pub(super) struct Shared<A> {
     pub(super) away: Locked<Option<Error>>,
     /// Changes whenever the agent may be another process than before.
     epoch: AtomicU64,
+    pub(super) chorus: Arc<Chorus>,
+    /// When everything was asked again because one had tried for all.
+    pub(super) asked_again: Locked<Option<Instant>>,
     /// `major << 16 | minor`; 0: not known.
     version: AtomicU32,
     printer: Printer,
@@ -138,6 +141,8 @@ impl<A: Asker> Agent<A> {
             counters: Arc::default(),
             away: Locked::default(),
             epoch: AtomicU64::new(0),
+            chorus: Arc::default(),
+            asked_again: Locked::default(),
             version: AtomicU32::new(0),
             printer: Printer::default(),
         };
@@ -180,6 +185,11 @@ impl<A: Asker> Agent<A> {
     #[must_use]
     pub fn asker(&self) -> &A {
         &self.shared.asker
+    }
+
+    /// Who fails now.
+    pub(crate) fn chorus(&self) -> &Arc<Chorus> {
+        &self.shared.chorus
     }
 
     /// State, age and error for whoever must not keep the agent alive.

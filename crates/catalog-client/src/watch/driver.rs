@@ -1,8 +1,8 @@
 //! The shell around the loop: asks, decodes, says what changed.
 
 use super::{
-    Agent, Asker, Context, Facts, Failure, Fresh, How, Listener, Loop, Row, Sent, State, Update, Verdict,
-    asker::Chain, looper::Nature, now, row::Shown,
+    Agent, Asker, Context, End, Facts, Failure, Fresh, How, Listener, Loop, Row, Sent, State, Update,
+    Verdict, Voice, asker::Chain, looper::Nature, now, row::Shown,
 };
 use crate::{
     Client, Error, Query,
@@ -37,8 +37,8 @@ pub struct Watch<Q: Query, A: Asker = Client> {
     epoch: u64,
     shown: Shown,
     wakes: u64,
-    /// The log says that it fails.
-    said: bool,
+    /// The log says that it fails, or somebody that fails alike.
+    voice: Option<Voice>,
 }
 
 impl<Q: Query, A: Asker> Watch<Q, A> {
@@ -67,7 +67,7 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
             epoch,
             shown,
             wakes: 0,
-            said: false,
+            voice: None,
         }
     }
 
@@ -149,9 +149,10 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
                     let error = withheld(&self.query);
                     self.show(|live| live.failed(&error, first));
                     if first {
-                        self.said = true;
                         self.agent.counters().denied.add(1);
-                        tracing::warn!(%error, "watch is kept as it was");
+                        if self.speak(&error) {
+                            tracing::warn!(%error, "watch is kept as it was");
+                        }
                     }
                     return first.then_some(Update::Failed(error));
                 }
@@ -176,7 +177,7 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
         let document = match answer.body.as_ref().map(|body| self.query.decode(body)).transpose() {
             Ok(document) => document.map(Arc::new),
             Err(problem) => {
-                let error = unreadable(&self.query, problem);
+                let error = unreadable(&self.query, &problem);
                 let news = self.inner.refuse(now(), &fresh, &context(&self.agent));
                 self.agent.counters().failure(Class::Rejected);
                 return self.failed(error, news, true);
@@ -200,20 +201,38 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
 
     fn failed(&mut self, error: Error, news: bool, alone: bool) -> Option<Update<Q::Document>> {
         self.show(|live| live.failed(&error, news));
+        let class = error.class();
         // When the agent is away one line says so for all.
-        if news && alone {
-            self.said = true;
-            match error.class() {
+        if news && alone && self.speak(&error) {
+            match class {
                 Class::Unsupported => tracing::info!(%error, "watch is not supported"),
                 _ => tracing::warn!(%error, "watch fails; what is known stays in use"),
             }
         }
+        // One tries again soon for all that fail alike.
+        let passes = matches!(class, Class::Server | Class::Busy | Class::TokenUnknown | Class::Rejected);
+        if passes && self.voice.as_mut().is_some_and(Voice::leads) {
+            self.inner.hurry(now() + self.agent.config().retry.mul_f64(0.5 + 0.5 * fastrand::f64()));
+        }
         news.then_some(Update::Failed(error))
     }
 
+    /// Says whether the log is to tell of it: nobody fails alike.
+    fn speak(&mut self, error: &Error) -> bool {
+        self.voice = None;
+        let (voice, first) = self.agent.chorus().join(&error.words());
+        self.voice = Some(voice);
+        first
+    }
+
     fn recovered(&mut self) {
-        if std::mem::take(&mut self.said) {
-            tracing::info!(path = self.query.path(), "watch works again");
+        let Some(voice) = self.voice.take() else { return };
+        let words = voice.words().to_owned();
+        match voice.end() {
+            End::Last(1) => tracing::info!(path = self.query.path(), "watch works again"),
+            End::Last(watches) => tracing::info!(watches, was = words, "Consul answers well again"),
+            End::Others { led: true } => self.agent.trouble_is_over(),
+            End::Others { led: false } => {}
         }
     }
 
@@ -263,8 +282,8 @@ pub(crate) fn withheld(query: &impl Query) -> Error {
     error(query, Cause::Withheld(text))
 }
 
-pub(crate) fn unreadable(query: &impl Query, problem: String) -> Error {
-    error(query, Cause::Rejected(problem))
+pub(crate) fn unreadable(query: &impl Query, problem: &str) -> Error {
+    error(query, Cause::Rejected(format!("the answer cannot be read: {problem}")))
 }
 
 fn error(query: &impl Query, cause: Cause) -> Error {

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 pub(crate) use verdict::{Context, Fresh, Sent, Verdict};
 
+/// How long the agent holds a read that is to show whether it answers again.
+const CONFIRM: Duration = Duration::from_secs(1);
+
 /// What is fixed about a query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Nature {
@@ -129,7 +132,13 @@ impl Loop {
             _ if self.takes_any(now, config) => Ask::Stale,
             _ => Ask::Now,
         };
-        Sent::new(ask, config.wait, now)
+        // Where the index was kept a short wait soon shows whether the trouble is over.
+        let wait = match self.failing() {
+            Some(Class::Busy) => config.wait.min(CONFIRM),
+            Some(Class::Rejected) => config.wait.min(CONFIRM * 5),
+            _ => config.wait,
+        };
+        Sent::new(ask, wait, now)
     }
 
     /// A read in turn begins: of any server, as long as they do not lag.
@@ -163,6 +172,11 @@ impl Loop {
         self.failing = Some(Failing { class, since, times });
         self.not_before = Some(now + pause_after(class, times, random, config));
         same.is_none()
+    }
+
+    /// The next round begins at this time at the latest.
+    pub(crate) fn hurry(&mut self, at: Instant) {
+        self.not_before = self.not_before.map(|due| due.min(at));
     }
 
     /// The agent was away and is back: ask again at this time, without an index.

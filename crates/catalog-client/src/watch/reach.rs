@@ -30,7 +30,7 @@ pub(super) struct Reach {
     pub(super) since: Instant,
     /// Doubts so far: a prober works for one of them.
     episode: u64,
-    /// Outages that are over.
+    /// Outages that are over, and other reasons to ask everything again.
     returns: u64,
     /// Outages that are over and were so long that reads from before them are given up.
     renewals: u64,
@@ -131,7 +131,26 @@ impl<A: Asker> Agent<A> {
         }
     }
 
-    fn away(&self, error: Error) {
+    /// Everything is asked again without an index, what fails at once: there is another token, and what was
+    /// refused may be granted to it.
+    pub fn ask_again(&self) {
+        self.shared.reach.send_modify(|reach| reach.returns += 1);
+    }
+
+    /// The one that tried for all that failed alike got a good answer: the others ask as well, now and not
+    /// when their pauses are over. Seldom, so that a Consul that is well at times is not asked all the time.
+    pub(super) fn trouble_is_over(&self) {
+        let pause = self.shared.config.resume_over * 2;
+        let mut last = self.shared.asked_again.lock();
+        if last.is_none_or(|last| now().saturating_duration_since(last) >= pause) {
+            *last = Some(now());
+            self.ask_again();
+        }
+    }
+
+    fn away(&self, error: &Error) {
+        // Whoever sees the state finds the reason.
+        *self.shared.away.lock() = Some(error.clone());
         let mut gone = false;
         self.shared.reach.send_if_modified(|reach| {
             gone = reach.state == AgentState::Doubt;
@@ -144,7 +163,6 @@ impl<A: Asker> Agent<A> {
             self.shared.counters.outages.add(1);
             tracing::warn!(%error, "Consul's agent cannot be reached; what is known stays in use");
         }
-        *self.shared.away.lock() = Some(error);
     }
 }
 
@@ -177,12 +195,12 @@ async fn probe<A: Asker>(agent: Agent<A>, episode: u64) {
             tokio::select! {
                 Some(outcome) = probes.join_next() => match outcome {
                     Ok(Ok(Ok(()))) => return agent.answers(),
-                    Ok(Ok(Err(error))) => agent.away(error),
-                    Ok(Err(_)) | Err(_) => agent.away(silent(config.probe_timeout)),
+                    Ok(Ok(Err(error))) => agent.away(&error),
+                    Ok(Err(_)) | Err(_) => agent.away(&silent(config.probe_timeout)),
                 },
                 () = &mut pause => {
                     if doubtful && next >= verdict {
-                        agent.away(silent(config.probe_verdict));
+                        agent.away(&silent(config.probe_verdict));
                     }
                     break;
                 }

@@ -26,7 +26,7 @@ use catalog_client::{
     planner::{FamilyId, Planner, WatchId},
     query::CriticalCheck,
     registration::{HostNetwork, Refused, RegistrarHandle, RegistrationStatus, State as Registered},
-    watch::AgentState,
+    watch::{AgentState, Row, State},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -89,7 +89,10 @@ pub(super) struct Driver {
     /// As that, because Consul shows less than there is.
     unlisted: Option<String>,
     refused: Option<String>,
+    /// Consul does not know the token: when its file is read again.
     reread_token_at: Option<Instant>,
+    /// What was wrong with the files of token and certificates, as it was logged.
+    unread: Option<String>,
     published: Option<Instant>,
     said_waiting: Option<Instant>,
 }
@@ -141,6 +144,7 @@ impl Driver {
             unlisted: None,
             refused: None,
             reread_token_at: None,
+            unread: None,
             published: None,
             said_waiting: None,
         }
@@ -242,13 +246,16 @@ impl Driver {
         let state = if let Some(why) = &self.refused {
             SourceState::Refused(why.clone())
         } else if self.published.is_none() {
+            // What is missing changes with each of the first answers: no news for a reader.
+            if self.said_waiting.is_some_and(|at| now < at + SAY_WAITING) {
+                return;
+            }
+            self.said_waiting = Some(now);
             let missing = self.missing(now).unwrap_or_default();
-            // Why nothing is told, if that is known.
-            let why = match self.planner.agent().error() {
+            SourceState::Waiting(match self.trouble() {
                 Some(error) => format!("{missing}; {error}"),
                 None => missing,
-            };
-            SourceState::Waiting(why)
+            })
         } else if let Some(why) = self.unready.as_ref().or(self.unlisted.as_ref()) {
             SourceState::Unready(why.clone())
         } else {
@@ -257,18 +264,20 @@ impl Driver {
         if let Some(registrar) = &self.registrar {
             registrar.set_ready(state == SourceState::Ready);
         }
-        // What is missing changes with each of the first answers: no news for a reader.
-        if let SourceState::Waiting(_) = state
-            && self.said_waiting.is_some_and(|at| now < at + SAY_WAITING)
-        {
-            return;
-        }
-        self.said_waiting = Some(now);
         self.shared.state.send_if_modified(|known| {
             let changed = *known != state;
             *known = state;
             changed
         });
+    }
+
+    /// Why Consul does not tell what is missing, if that is known.
+    fn trouble(&self) -> Option<String> {
+        let away = self.planner.agent().error().map(|error| error.to_string());
+        away.or_else(|| {
+            let unknown = |row: &Row| row.answers == 0 && matches!(row.state, State::Failing(_));
+            self.planner.status().rows(1).into_iter().find(unknown)?.error
+        })
     }
 
     fn registrar_ended(&mut self, ended: Option<Result<(), Refused>>) {
@@ -313,6 +322,9 @@ impl Driver {
         }
         if self.known.settle(now) {
             self.show_capabilities();
+        }
+        if self.reread_token_at.is_some_and(|at| at <= now) {
+            self.renew_token(now);
         }
     }
 }

@@ -42,6 +42,8 @@ fn row_24_26_too_much_asked_keeps_the_index() {
     let mut bench = Bench::at(&catalog(), 7, "[1]");
     assert!(bench.fail(Class::Busy));
     assert_eq!(bench.pause(), SECOND);
+    // Whether that is over shows after a short wait, and not after a whole one.
+    assert_eq!(bench.inner.clone().send(bench.now, &bench.config).wait, SECOND);
     assert_eq!(bench.next_ask(), Ask::Above(7));
     bench.holds("[1]");
 }

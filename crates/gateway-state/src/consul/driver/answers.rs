@@ -16,14 +16,12 @@ use catalog_client::{
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// Names without mesh instances that are looked at again at once when something is registered; more are
 /// left to the slow round.
 const MAX_IDLE_READS: usize = 64;
-/// A token file is read again at most this often because Consul does not know the token.
-const REREAD_TOKEN: Duration = Duration::from_secs(10);
 
 impl Driver {
     pub(super) fn take(&mut self, event: Event) {
@@ -123,9 +121,8 @@ impl Driver {
         {
             self.refused = Some(error.to_string());
         }
-        if error.class() == Class::TokenUnknown && self.reread_token_at.is_none_or(|at| at <= now) {
-            self.reread_token_at = Some(now + REREAD_TOKEN);
-            self.reload();
+        if error.class() == Class::TokenUnknown && self.reread_token_at.is_none() {
+            self.renew_token(now);
         }
     }
 
@@ -141,7 +138,9 @@ impl Driver {
         if !delta.added.is_empty() || !delta.removed.is_empty() {
             self.planner.set_names(self.services, self.names.all().cloned());
         }
-        for name in delta.added.iter().filter(|name| self.names.is_proxy(name)) {
+        // Nobody calls these: they hold up nothing, and the number of services is that of the others.
+        let uncalled = |name: &&Arc<str>| self.names.is_proxy(name) || ***name == *self.config.service;
+        for name in delta.added.iter().filter(uncalled) {
             self.planner.idle(self.services, name, true);
         }
         for name in &delta.removed {
