@@ -87,6 +87,9 @@ struct ConsulFigures {
     failures: CounterFamily,
     held_back: Counter,
     outages: Counter,
+    probes: Counter,
+    early_returns: Counter,
+    refused_names: Counter,
     connections: Gauge,
     streams: Gauge,
     waiting: Gauge,
@@ -121,6 +124,18 @@ impl ConsulFigures {
                 "Answers not believed because their index went back",
             ),
             outages: counter("gateway_consul_outages", "Times that Consul could not be reached any more"),
+            probes: counter(
+                "gateway_consul_probes",
+                "Questions whether an agent that was away answers again",
+            ),
+            early_returns: counter(
+                "gateway_consul_early_returns",
+                "Held reads that came back before their time and without news",
+            ),
+            refused_names: counter(
+                "gateway_consul_refused_names",
+                "Names that were not followed because there are too many",
+            ),
             connections: gauge("gateway_consul_connections", "Connections to Consul"),
             streams: gauge("gateway_consul_streams", "Requests to Consul that are under way over HTTP/2"),
             waiting: gauge("gateway_consul_waiting", "Requests that wait for a connection to Consul"),
@@ -165,6 +180,8 @@ impl ConsulFigures {
             store(&self.changes, counts.changes.get());
             store(&self.held_back, counts.backwards.get());
             store(&self.outages, counts.outages.get());
+            store(&self.probes, counts.probes.get());
+            store(&self.early_returns, counts.early_returns.get());
             let failures = [
                 ("transport", &counts.transport_errors),
                 ("server", &counts.server_errors),
@@ -190,6 +207,7 @@ impl ConsulFigures {
         set(&self.idle, families.iter().map(|family| family.idle).sum());
         let oldest = families.iter().filter_map(|family| family.oldest).max().unwrap_or_default();
         self.oldest.set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+        store(&self.refused_names, families.iter().map(|family| family.counts.refused).sum());
         store(&self.sweep_reads, families.iter().map(|family| family.counts.sweep_reads).sum());
         store(&self.fast_rounds, families.iter().map(|family| family.counts.fast_rounds).sum());
         set(&self.queued, view.queued_events);

@@ -109,7 +109,7 @@ impl Sim {
         let Some(Reverse((_, id))) = self.running.pop() else { return };
         let job = self.jobs.remove(&id).unwrap();
         let got = Got::scripted(Some(7), Some(&job.name));
-        let context = Context { config: &self.config, denies_openly: true, random: 0.5 };
+        let context = Context { config: &self.config, denies_openly: true, acls_off: false, random: 0.5 };
         if let Some(crate::watch::Verdict::Fresh(fresh)) =
             self.schedule.answered(self.now, &job, &got, &context)
         {
@@ -189,7 +189,7 @@ fn an_answer_for_an_earlier_life_of_a_name_is_nothing_to_it() {
     let Next::Go(job) = sim.schedule.next(now, 0) else { panic!("a new name is read at once") };
     let answer = |schedule: &mut Schedule| {
         let config = WatchConfig::default();
-        let context = Context { config: &config, denies_openly: true, random: 0.5 };
+        let context = Context { config: &config, denies_openly: true, acls_off: false, random: 0.5 };
         schedule.answered(now, &job, &Got::scripted(Some(7), Some("[1]")), &context)
     };
     assert!(answer(&mut sim.schedule).is_some());

@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -36,6 +36,7 @@ pub(super) struct Shared<A> {
     pub(super) asked_again: Locked<Option<Instant>>,
     /// `major << 16 | minor`; 0: not known.
     version: AtomicU32,
+    acls_off: AtomicBool,
     printer: Printer,
 }
 
@@ -144,6 +145,7 @@ impl<A: Asker> Agent<A> {
             chorus: Arc::default(),
             asked_again: Locked::default(),
             version: AtomicU32::new(0),
+            acls_off: AtomicBool::new(false),
             printer: Printer::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -215,6 +217,15 @@ impl<A: Asker> Agent<A> {
 
     pub(super) fn renew_epoch(&self) {
         self.shared.epoch.fetch_add(1, Relaxed);
+    }
+
+    /// Says whether Consul's ACLs are known to be off: then a list is never shorter for want of a right.
+    pub fn set_acls_off(&self, off: bool) {
+        self.shared.acls_off.store(off, Relaxed);
+    }
+
+    pub(crate) fn acls_are_off(&self) -> bool {
+        self.shared.acls_off.load(Relaxed)
     }
 
     /// Since 1.16 an endpoint says 403 where it used to say `[]`.

@@ -258,7 +258,12 @@ pub(crate) fn state(inner: &Loop) -> State {
 }
 
 pub(crate) fn context<A: Asker>(agent: &Agent<A>) -> Context<'_> {
-    Context { config: agent.config(), denies_openly: agent.denies_openly(), random: fastrand::f64() }
+    Context {
+        config: agent.config(),
+        denies_openly: agent.denies_openly(),
+        acls_off: agent.acls_are_off(),
+        random: fastrand::f64(),
+    }
 }
 
 /// Asks the chain whether an empty list means "nothing" or "denied".

@@ -16,6 +16,7 @@ struct Bench {
     now: Instant,
     document: Option<String>,
     denies_openly: bool,
+    acls_off: bool,
 }
 
 /// A query of any endpoint.
@@ -65,6 +66,7 @@ impl Bench {
             now: Instant::now(),
             document: None,
             denies_openly: false,
+            acls_off: false,
         }
     }
 
@@ -94,7 +96,12 @@ impl Bench {
         self.now += held;
         let got = Got::scripted(index, body);
         let verdict = {
-            let context = Context { config: &self.config, denies_openly: self.denies_openly, random: 1.0 };
+            let context = Context {
+                config: &self.config,
+                denies_openly: self.denies_openly,
+                acls_off: self.acls_off,
+                random: 1.0,
+            };
             self.inner.answered(self.now, sent, &got, &context)
         };
         if let Verdict::Fresh(fresh) = &verdict {

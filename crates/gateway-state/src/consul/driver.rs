@@ -3,6 +3,7 @@
 mod answers;
 mod asking;
 mod commands;
+mod doubt;
 
 use super::{
     ConsulSource,
@@ -28,6 +29,7 @@ use catalog_client::{
     registration::{HostNetwork, Refused, RegistrarHandle, RegistrationStatus, State as Registered},
     watch::{AgentState, Row, State},
 };
+use doubt::Doubt;
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
@@ -61,8 +63,11 @@ pub(super) struct Driver {
     readiness: Readiness,
     interner: Interner,
     critical: HashSet<CriticalCheck>,
+    doubt: Doubt,
     /// Consul's own servers were among the services.
     saw_servers: bool,
+    /// They were not, and it was said.
+    blind_from_start: bool,
     /// They are no longer: the token sees nothing.
     blind: bool,
     network: HostNetwork,
@@ -78,6 +83,8 @@ pub(super) struct Driver {
     /// The watch of config entries of all kinds, while there is one.
     entries: Option<WatchId>,
     datacenters: Vec<Box<str>>,
+    /// Consul is asked whether it shows the gateway itself.
+    looking: bool,
     registrar: Option<RegistrarHandle>,
     registering: Option<JoinHandle<Result<(), Refused>>>,
     registration: Option<watch::Receiver<RegistrationStatus>>,
@@ -124,7 +131,9 @@ impl Driver {
             readiness: Readiness::default(),
             interner: Interner::default(),
             critical: HashSet::new(),
+            doubt: Doubt::default(),
             saw_servers: false,
+            blind_from_start: false,
             blind: false,
             network,
             asked: BTreeMap::new(),
@@ -134,6 +143,7 @@ impl Driver {
             candidates: None,
             entries: None,
             datacenters: Vec::new(),
+            looking: false,
             registrar: None,
             registering: None,
             registration: None,
@@ -166,6 +176,7 @@ impl Driver {
                     self.take_what_is_there();
                 }
                 found = finished(&mut self.probing) => self.learn(found),
+                sees = finished(&mut self.doubt.checking) => self.settle_doubt(sees.flatten()),
                 ended = finished(&mut self.registering) => self.registrar_ended(ended),
                 () = changed(&mut self.registration) => self.registration_changed(),
                 () = sleep_until(due.into()) => {}
@@ -200,6 +211,7 @@ impl Driver {
     /// Publishes what has come together, and says how things are.
     fn step(&mut self, now: Instant) {
         self.look_after_the_agent(now);
+        self.look_into_doubt(now);
         self.assembler.set_identity(self.identity.complete(&self.config).ok());
         match self.published {
             Some(published) if self.assembler.is_touched() && now >= published + self.config.settle => {
@@ -226,8 +238,10 @@ impl Driver {
         if let Some(snapshot) = self.assembler.build() {
             let new_problem = report::change(&before, &snapshot);
             self.shared.counters.published(&snapshot, new_problem);
-            self.publisher.publish(snapshot);
+            // Whoever takes the first one up looks at the state next.
             self.published = Some(now);
+            self.say_state(now);
+            self.publisher.publish(snapshot);
         }
     }
 
@@ -291,13 +305,7 @@ impl Driver {
     fn registration_changed(&mut self) {
         let Some(registrar) = &self.registrar else { return };
         let status = registrar.status();
-        self.unlisted = (status.visible == Some(false)).then(|| {
-            format!(
-                "Consul does not list this gateway among the instances of {:?}, although it is registered: the \
-                 token needs service_prefix \"\" {{ policy = \"read\" }} and node_prefix \"\" {{ policy = \"read\" }}",
-                self.config.service
-            )
-        });
+        self.listed(status.visible != Some(false));
         if status.state == Registered::Registered && self.own_since != status.counts.registered {
             self.own_since = status.counts.registered;
             self.follow_own_registration();

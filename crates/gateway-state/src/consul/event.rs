@@ -28,6 +28,8 @@ pub(super) enum Event {
     Candidates(Update<BTreeMap<Box<str>, OwnService>>),
     /// Rows of the gateway's own name, where only the catalog has it.
     OwnRows(Update<Vec<HealthEntry>>),
+    /// Whether the gateway's own ID is among them, where the source did not register it.
+    Listed(Arc<str>, Update<Vec<HealthEntry>>),
     /// The mesh instances of a service.
     Service(Arc<str>, Update<Vec<HealthEntry>>),
 }

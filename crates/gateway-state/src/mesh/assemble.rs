@@ -13,7 +13,7 @@ mod tests;
 
 use super::{
     MeshIdentity, MeshSnapshot, MeshTable, OwnOptions, Rejected, SetPolicy, Target,
-    compile::answers::{self, Base},
+    compile::answers::{self, Base, Piece},
 };
 use crate::problem::Problem;
 use catalog_client::health::HealthEntry;
@@ -138,6 +138,16 @@ impl MeshAssembler {
         self.touched.services.insert(name.clone());
     }
 
+    /// Whether a service has mesh instances.
+    pub(crate) fn has_service(&self, name: &str) -> bool {
+        self.services.contains_key(name)
+    }
+
+    /// Whether a datacenter that has gateways has none in these.
+    pub(crate) fn loses_datacenter(&self, states: &BTreeMap<Box<str>, Vec<HealthEntry>>) -> bool {
+        self.remotes.lose(states)
+    }
+
     /// Services with a row that is so.
     pub(crate) fn services_where(&self, is: impl Fn(&HealthEntry) -> bool) -> Vec<Arc<str>> {
         let some = self.services.iter().filter(|(_, service)| service.rows.iter().any(&is));
@@ -193,8 +203,10 @@ impl MeshAssembler {
     fn compile_services(&mut self, base: Base<'_>, touched: &Touched, step: &mut Step) {
         let entries = &self.entries;
         let mut compile = |name: &Arc<str>, service: &mut Service| {
-            let resolver = entries.resolver(name);
-            let piece = answers::service(base, name, &base.own.namespace, &service.rows, resolver);
+            let piece = match entries.resolver(name) {
+                Ok(resolver) => answers::service(base, name, &base.own.namespace, &service.rows, resolver),
+                Err(problem) => Piece { problems: vec![problem], ..Piece::default() },
+            };
             step.compiled += piece.compiled;
             step.problems |= service.problems != piece.problems;
             let ids = |targets: &[Arc<Target>]| targets.iter().map(|it| it.id.clone()).collect::<Vec<_>>();

@@ -24,7 +24,7 @@ pub(super) struct Entry {
     pub(super) hot: bool,
     pub(super) gone: bool,
     pub(super) failing: bool,
-    /// When the last read began.
+    /// When the last read on demand began.
     pub(super) read_at: Option<Instant>,
     /// The agent of then, by its epoch.
     pub(super) epoch: u64,

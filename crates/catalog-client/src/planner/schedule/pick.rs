@@ -69,6 +69,9 @@ impl Schedule {
                 let waits = |entry: &&mut super::Entry| entry.queue == Some(queue) && !entry.gone;
                 let Some(entry) = self.entry(slot).filter(waits) else { continue };
                 entry.queue = None;
+                if queue == Queue::Urgent {
+                    entry.read_at = Some(now);
+                }
                 if entry.reading {
                     entry.again = true;
                     continue;
@@ -151,7 +154,6 @@ impl Schedule {
             Work::Read | Work::Sweep => {
                 entry.reading = true;
                 entry.again = false;
-                entry.read_at = Some(now);
             }
         }
         let job = Job { slot, life: entry.life, name: std::sync::Arc::clone(&entry.name), sent, work };

@@ -43,6 +43,8 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a WatchConfig,
     /// This Consul says 403 where older ones say `[]` (1.16 and newer).
     pub(crate) denies_openly: bool,
+    /// Consul's ACLs are known to be off.
+    pub(crate) acls_off: bool,
     /// From 0 up to 1.
     pub(crate) random: f64,
 }
@@ -141,7 +143,7 @@ impl Loop {
         if sent.ask == Ask::Now {
             self.doubts_stale = false;
         }
-        if asked == 0 && index == self.high && self.is_withheld(got) {
+        if asked == 0 && index == self.high && !context.acls_off && self.is_withheld(got) {
             self.index = index;
             let first = !std::mem::replace(&mut self.withheld, true);
             if first {

@@ -84,11 +84,13 @@ fn row_45_a_body_that_cannot_be_read_changes_nothing_and_is_asked_for_again() {
         bench.now += MS;
         let got = Got::scripted(Some(index), Some(body));
         let verdict = {
-            let context = Context { config: &bench.config, denies_openly: false, random: 1.0 };
+            let context =
+                Context { config: &bench.config, denies_openly: false, acls_off: false, random: 1.0 };
             bench.inner.answered(bench.now, &sent, &got, &context)
         };
         if let Verdict::Fresh(fresh) = &verdict {
-            let context = Context { config: &bench.config, denies_openly: false, random: 1.0 };
+            let context =
+                Context { config: &bench.config, denies_openly: false, acls_off: false, random: 1.0 };
             assert!(bench.inner.refuse(bench.now, fresh, &context));
         }
         verdict

@@ -303,6 +303,15 @@ fn row_51_a_shorter_list_at_the_index_applied_is_withheld_until_the_index_moves(
 }
 
 #[test]
+fn row_51_without_acls_a_shorter_list_at_the_same_index_is_another_cluster() {
+    let mut bench = Bench::at(&catalog(), 7, "[1,2,3]");
+    bench.acls_off = true;
+    bench.fail(Class::Server);
+    assert!(matches!(bench.round(MS, Some(7), Some("[1]")), Verdict::Fresh(_)));
+    bench.holds("[1]");
+}
+
+#[test]
 fn row_51_the_right_comes_back_and_nothing_has_changed() {
     let mut bench = Bench::at(&catalog(), 7, "[1,2,3]");
     bench.fail(Class::Server);
@@ -354,7 +363,7 @@ fn hash_queries_wait_for_another_content() {
     };
     let sent = bench.send();
     assert_eq!(sent.ask, Ask::Now);
-    let context = Context { config: &bench.config, denies_openly: false, random: 1.0 };
+    let context = Context { config: &bench.config, denies_openly: false, acls_off: false, random: 1.0 };
     let verdict = bench.inner.answered(bench.now, &sent, &answer("a", "1"), &context);
     let Verdict::Fresh(fresh) = verdict else { panic!("{verdict:?}") };
     bench.apply(fresh, Some("1"));

@@ -85,6 +85,12 @@ impl Driver {
             Event::Own(update) => self.own(update),
             Event::Candidates(update) => self.candidates(update),
             Event::OwnRows(update) => self.own_rows(update),
+            Event::Listed(id, update) => {
+                if let Update::Changed { document, .. } = update {
+                    let rows = document.unwrap_or_default();
+                    self.listed(rows.iter().any(|row| *row.service.id == *id));
+                }
+            }
             Event::Service(name, update) => self.service(&name, update),
         }
     }
@@ -144,6 +150,7 @@ impl Driver {
             self.planner.idle(self.services, name, true);
         }
         for name in &delta.removed {
+            self.no_doubt_of(name);
             self.assembler.set_service(name, Vec::new());
         }
         // A service gets its first sidecar, whose name is new.
@@ -161,6 +168,17 @@ impl Driver {
     fn is_blind(&mut self, names: &Pairs<Box<[Box<str>]>>) -> bool {
         let sees_servers = names.iter().any(|(name, _)| name == "consul");
         let blind = self.saw_servers && !sees_servers;
+        // The servers are services of the default partition and namespace only.
+        let elsewhere = |name: &Option<String>| name.as_ref().is_some_and(|name| name != "default");
+        let here = !elsewhere(&self.config.partition) && !elsewhere(&self.config.namespace);
+        if here && !sees_servers && !self.saw_servers && !self.blind_from_start {
+            self.blind_from_start = true;
+            tracing::warn!(
+                "the list of services has not even Consul's own: the token reads no services, or only some \
+                 (service_prefix \"\" {{ policy = \"read\" }}, node_prefix \"\" {{ policy = \"read\" }}); the others \
+                 have no name here"
+            );
+        }
         self.saw_servers |= sees_servers;
         match (std::mem::replace(&mut self.blind, blind), blind) {
             (false, true) => tracing::warn!(
@@ -192,9 +210,17 @@ impl Driver {
         if !self.names.contains(name) {
             return;
         }
-        let mut rows: Vec<_> = rows.into_iter().filter(HealthEntry::is_mesh_instance).collect();
+        let rows: Vec<_> = rows.into_iter().filter(HealthEntry::is_mesh_instance).collect();
+        if !(rows.is_empty() && self.doubts_service(name)) {
+            self.no_doubt_of(name);
+            self.take_rows(name, rows);
+        }
+    }
+
+    /// Takes over what is known of a service.
+    pub(super) fn take_rows(&mut self, name: &Arc<str>, mut rows: Vec<HealthEntry>) {
         for row in &mut rows {
-            // Free text, kilobytes of it; nothing selects by it.
+            // Free text, kilobytes of it; a filter that selects by it is refused.
             row.forget_outputs();
             if row.service.kind == ServiceKind::ConnectProxy && *row.service.service != **name {
                 self.names.seen_proxy(&row.service.service);
@@ -238,8 +264,11 @@ impl Driver {
         }
         if let Some(document) = self.document(Question::FederationStates, update) {
             let states = document.map(Arc::unwrap_or_clone).unwrap_or_default();
-            let states = states.into_iter().map(|(datacenter, rows)| (datacenter, gateways(rows))).collect();
-            self.assembler.set_federation_states(states);
+            let states: BTreeMap<_, _> =
+                states.into_iter().map(|(datacenter, rows)| (datacenter, gateways(rows))).collect();
+            if !self.doubts_states(&states) {
+                self.assembler.set_federation_states(states);
+            }
         }
     }
 
@@ -252,8 +281,26 @@ impl Driver {
                 self.follow_datacenters();
                 let read = own::of_service(&service, &self.config, self.is_local());
                 self.take_own(read);
+                self.look_for_itself(&service.id);
             }
             None => self.own_is_gone(),
+        }
+    }
+
+    /// Whether Consul shows the gateway among the instances of its name (consul-api 7, row 52).
+    pub(super) fn listed(&mut self, visible: bool) {
+        let before = self.unlisted.is_some();
+        self.unlisted = (!visible).then(|| {
+            format!(
+                "Consul does not list this gateway among the instances of {:?}, although it is registered: the \
+                 token needs service_prefix \"\" {{ policy = \"read\" }} and node_prefix \"\" {{ policy = \"read\" }}",
+                self.config.service
+            )
+        });
+        match (before, &self.unlisted) {
+            (false, Some(why)) => tracing::warn!("{why}"),
+            (true, None) => tracing::info!("Consul lists this gateway"),
+            _ => {}
         }
     }
 
@@ -271,6 +318,10 @@ impl Driver {
     }
 
     fn candidates(&mut self, update: Update<BTreeMap<Box<str>, OwnService>>) {
+        // One that was found already, and an answer that was on its way.
+        if self.candidates.is_none() {
+            return;
+        }
         let services = match update {
             Update::Changed { document, .. } => document.map(Arc::unwrap_or_clone).unwrap_or_default(),
             Update::Failed(error) => {
@@ -308,6 +359,7 @@ impl Driver {
             Some(row) => {
                 self.unready = None;
                 self.identity.own_datacenter = Some(row.node.datacenter.to_string());
+                self.follow_datacenters();
                 let read = own::of_row(row, &self.config);
                 self.take_own(read);
             }

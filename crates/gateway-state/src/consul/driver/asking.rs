@@ -2,7 +2,7 @@
 
 use super::{super::documents::Entries, Driver, Event, Own, Question};
 use catalog_client::{
-    capability::Capabilities,
+    capability::{Capabilities, TokenFacts},
     health::HealthEntry,
     planner::{FamilyId, Planner, WatchId},
     query::{
@@ -20,6 +20,8 @@ use std::{
 /// Other datacenters whose gateways are watched there; those of further ones come through the
 /// federation states only. Each costs a connection over HTTP/1.1.
 const MAX_ASKED: usize = 8;
+/// How often it is looked whether Consul shows the gateway itself.
+const LOOK_FOR_ITSELF: Duration = Duration::from_secs(10);
 /// The list of config entries of all kinds.
 pub(super) const ALL_KINDS: &str = "config";
 /// That of resolvers, where each kind has its own.
@@ -62,6 +64,7 @@ impl Driver {
             }
         }
         self.probe();
+        self.begin_to_doubt();
     }
 
     /// Watches the gateway's own service with the agent.
@@ -87,6 +90,17 @@ impl Driver {
         }
     }
 
+    /// Looks whether the token lets the gateway see itself; who registers it looks by itself.
+    pub(super) fn look_for_itself(&mut self, id: &str) {
+        if self.registrar.is_some() || self.looking {
+            return;
+        }
+        self.looking = true;
+        let query = HealthService::<HealthEntry>::new(&self.config.service);
+        let id: Arc<str> = id.into();
+        self.planner.poll(query, LOOK_FOR_ITSELF, move |update| Event::Listed(id.clone(), update));
+    }
+
     pub(super) fn probe(&mut self) {
         let (client, own) = (self.client.clone(), self.config.service.clone());
         self.probing = Some(tokio::spawn(async move { Capabilities::probe(&client, &own).await }));
@@ -97,6 +111,8 @@ impl Driver {
         let now = Instant::now();
         self.known.learn(found.unwrap_or_default(), now);
         self.show_capabilities();
+        let acls_off = self.known.used().token == TokenFacts::AclsOff;
+        self.planner.agent().set_acls_off(acls_off);
         if let Some(agent) = &self.known.used().agent {
             self.identity.agents_datacenter = Some(agent.info.datacenter.to_string());
             self.identity.domain = Some(agent.info.dns_domain.to_string());
@@ -143,7 +159,15 @@ impl Driver {
             }
         }
         for datacenter in &others {
-            if self.asked.contains_key(datacenter.as_str()) || self.asked.len() >= MAX_ASKED {
+            if self.asked.contains_key(datacenter.as_str()) {
+                continue;
+            }
+            if self.asked.len() >= MAX_ASKED {
+                tracing::info!(
+                    datacenter,
+                    most = MAX_ASKED,
+                    "the gateways there are known by the federation states only"
+                );
                 continue;
             }
             let name: Arc<str> = datacenter.as_str().into();

@@ -27,6 +27,8 @@ pub(super) struct Entries {
     lists: BTreeMap<Box<str>, CatalogFile>,
     /// By name in lower case: Consul finds entries in any.
     resolvers: HashMap<Arc<str>, Arc<Resolver>>,
+    /// Services whose resolver could never be understood, likewise.
+    unknown: BTreeSet<Arc<str>>,
     limits: (Option<u32>, Option<u32>),
 }
 
@@ -73,14 +75,35 @@ impl Entries {
         };
         let come = resolvers.iter().filter_map(|pair| differs(pair, &self.resolvers));
         let gone = self.resolvers.iter().filter_map(|pair| differs(pair, &resolvers));
-        let changed = Changed { services: come.chain(gone).collect(), limits: limits != self.limits };
+        let unknown = self.not_understood();
+        let turned = unknown.symmetric_difference(&self.unknown).cloned();
+        let services = come.chain(gone).chain(turned).collect();
+        let changed = Changed { services, limits: limits != self.limits };
+        self.unknown = unknown;
         self.resolvers = resolvers;
         self.limits = limits;
         changed
     }
 
-    pub(super) fn resolver(&self, service: &str) -> Option<&Resolver> {
-        self.resolvers.get(&*lower(service)).map(|resolver| &**resolver)
+    /// The resolver of a service, if it has one. `Err`: it has, and no version of it could be
+    /// understood; without its default subset the name would lead to instances that it must not reach.
+    pub(super) fn resolver(&self, service: &str) -> Result<Option<&Resolver>, String> {
+        let name = lower(service);
+        if self.unknown.contains(&*name) {
+            return Err(
+                "its service-resolver cannot be understood: it has no name until that is mended".to_owned()
+            );
+        }
+        Ok(self.resolvers.get(&*name).map(|resolver| &**resolver))
+    }
+
+    fn not_understood(&self) -> BTreeSet<Arc<str>> {
+        let rejected = self.lists.values().flat_map(|list| &list.rejected).filter(|it| !it.kept);
+        let name = |it: &Rejected| {
+            let name = it.document.strip_prefix("service-resolver ")?.split(' ').next()?;
+            Some(Arc::from(&*lower(name)))
+        };
+        rejected.filter_map(name).collect()
     }
 
     /// What sets start from, with the limits of the gateway's own entry, field by field.

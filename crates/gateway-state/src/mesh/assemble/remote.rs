@@ -42,6 +42,13 @@ impl Remotes {
         }
     }
 
+    /// Whether a datacenter that has gateways has none in these.
+    pub(super) fn lose(&self, states: &BTreeMap<Box<str>, Vec<HealthEntry>>) -> bool {
+        self.by_datacenter.iter().any(|(datacenter, remote)| {
+            !remote.replicated.is_empty() && states.get(datacenter).is_none_or(Vec::is_empty)
+        })
+    }
+
     /// Takes over what one datacenter answered itself.
     pub(super) fn set_asked(&mut self, datacenter: &str, gateways: Vec<HealthEntry>) {
         self.by_datacenter.entry(datacenter.into()).or_default().asked = gateways;

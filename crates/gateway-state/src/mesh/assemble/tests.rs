@@ -364,6 +364,29 @@ fn entries_are_of_a_service_whatever_the_case_of_either() {
 }
 
 #[test]
+fn a_service_whose_resolver_was_never_understood_has_no_name() {
+    let mut assembler = assembler();
+    assembler.set_service(&"web".into(), vec![row("web", "w1", "10.0.0.1", json!({}))]);
+    assembler.set_service(&"api".into(), vec![row("api", "a1", "10.0.0.2", json!({}))]);
+    for filter in ["Service.Meta.v ==", "Checks.Output == secret", "\"x\" not in Checks.Notes"] {
+        entries(
+            &mut assembler,
+            &json!([
+                { "Kind": "service-resolver", "Name": "web", "DefaultSubset": "s", "Subsets": { "s": { "Filter": filter } } },
+            ]),
+        );
+        let snapshot = assembler.build().unwrap_or_else(|| assembler.snapshot().clone());
+        assert_eq!(behind(&snapshot, "web.default.fra1"), ["no name"], "{filter}");
+        assert_eq!(behind(&snapshot, "api.default.fra1"), ["10.0.0.2:21000"]);
+        assert!(snapshot.warnings.iter().any(|it| it.to_string().contains("health/connect/web")), "{filter}");
+    }
+    entries(&mut assembler, &json!([]));
+    let snapshot = build(&mut assembler);
+    assert_eq!(behind(&snapshot, "web.default.fra1"), ["10.0.0.1:21000"]);
+    assert!(snapshot.warnings.is_empty());
+}
+
+#[test]
 fn a_list_that_is_rubbish_changes_nothing() {
     let mut assembler = assembler();
     assembler.set_service(&"web".into(), vec![row("web", "w1", "10.0.0.1", json!({}))]);
