@@ -133,6 +133,11 @@ impl Replay {
         mesh::set_body(&mut self.shared.state(), &key, body.into());
     }
 
+    /// Says this under the same index, as to a token that has lost a right. Whoever waits goes on waiting.
+    pub fn replace(&self, path: &str, document: &Value) {
+        self.change(path, |entry| entry.body = agent::bytes(document));
+    }
+
     /// Changes what it says, under the next index.
     pub fn edit(&self, path: &str, edit: impl FnOnce(&mut Value)) {
         let mut document = self.get(path);

@@ -170,9 +170,7 @@ fn read(shared: &Shared, target: &Target) -> Response<Body> {
     match shared.state().get(target) {
         Some((_, entry)) => whole(&entry),
         // Nothing was recorded that fits: an agent of no version.
-        None => {
-            whole(&Entry { status: 404, headers: Vec::new(), index: None, hash: None, body: Bytes::new() })
-        }
+        None => whole(&unknown()),
     }
 }
 
@@ -191,6 +189,7 @@ fn act(fault: &Fault, shared: &Shared, target: &Target) -> io::Result<Response<B
     let entry = || shared.state().get(target).map(|(_, entry)| entry);
     match fault {
         Fault::Status(status, text) => Ok(whole(&plain(*status, text))),
+        Fault::Unknown => Ok(whole(&unknown())),
         Fault::Rubbish => {
             let rubbish = Bytes::from_static(b"<html>this is no JSON");
             let right = entry().unwrap_or_else(|| plain(200, ""));
@@ -205,6 +204,10 @@ pub(super) fn plain(status: u16, text: &str) -> Entry {
     let headers = vec![("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned())];
     let body = Bytes::copy_from_slice(text.as_bytes());
     Entry { status, headers, index: (status != 429).then_some(1), hash: None, body }
+}
+
+fn unknown() -> Entry {
+    Entry { status: 404, headers: Vec::new(), index: None, hash: None, body: Bytes::new() }
 }
 
 fn whole(entry: &Entry) -> Response<Body> {

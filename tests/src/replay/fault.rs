@@ -5,6 +5,8 @@
 pub enum Fault {
     /// Another status, with this text and `X-Consul-Index: 1`, which means nothing there.
     Status(u16, String),
+    /// 404, without a text and without Consul's headers: what a version says that lacks the endpoint.
+    Unknown,
     /// 200, the right headers, and a body that is no JSON.
     Rubbish,
     /// 200, the right headers, half of the body, and the end of the connection (HTTP/2: of the stream).
