@@ -352,5 +352,5 @@ async fn changed(registration: &mut Option<watch::Receiver<RegistrationStatus>>)
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
