@@ -1,5 +1,5 @@
 //! The catalog of the settings: how it is read, and reading it once for the commands that only look;
-//! [`once`] does that with a Consul.
+//! `once` does that with a Consul.
 
 use std::path::Path;
 use std::sync::Arc;
