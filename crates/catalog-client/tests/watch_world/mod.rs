@@ -343,6 +343,10 @@ impl Log {
 
     /// Keeps what this thread logs from now on.
     pub(crate) fn keep() -> (Self, tracing::subscriber::DefaultGuard) {
+        // Threads without a subscriber of their own would have whole lines of code taken for silent, for
+        // this thread, too.
+        static EVERYBODY: std::sync::Once = std::sync::Once::new();
+        EVERYBODY.call_once(|| drop(tracing::subscriber::set_global_default(Self::default())));
         let log = Self::default();
         let guard = tracing::subscriber::set_default(log.clone());
         (log, guard)
