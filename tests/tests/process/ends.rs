@@ -35,7 +35,7 @@ async fn wrong_use_is_2_and_says_what_would_be_right() {
         (&["run", "--catalog", "x", "--drain-time", "soon"], "--drain-time"),
         (&["run", "--catalog", "x", "--address", "nowhere"], "--address"),
         (&["run", "--catalog", "x", "--log-level", "loud"], "error, warn, info, debug"),
-        (&["run", "--catalog", "x", "--http-addr", "127.0.0.1:8500"], "give one of the two"),
+        (&["run", "--catalog", "x", "--http-addr", "127.0.0.1:8501"], "give one of the two"),
         (&["explain", "--catalog", "x"], "<NAME>"),
     ];
     for (arguments, words) in cases {
