@@ -26,8 +26,8 @@ pub struct PlanConfig {
     /// From a fast round of 500 names or more to the next; after fewer in proportion, so that the few
     /// that have traffic are read after each change. Default 2 s.
     pub fast_every: Duration,
-    /// Where names are long-polled each, a list of names that wakes without news wakes at most once in
-    /// this time. Default 2 s.
+    /// Where names are long-polled each, a list of 1,000 names or more that wakes without news wakes at
+    /// most once in this time; a shorter one in proportion. Default 2 s.
     pub quiet_every: Duration,
     /// So many of such wakes may follow each other at once before that. Default 3.
     pub quiet_burst: u32,
@@ -38,6 +38,14 @@ pub struct PlanConfig {
 }
 
 impl PlanConfig {
+    /// How long a list of so many names that brought nothing new may rest: what lists cost together
+    /// stays the same, however long they are.
+    pub(super) fn quiet_pause(&self, names: usize) -> Duration {
+        const WHOLE: u32 = 1000;
+        let names = u32::try_from(names).unwrap_or(WHOLE).min(WHOLE);
+        self.quiet_every * names / WHOLE
+    }
+
     /// How long after a fast round of so many names the next one may begin: what they cost together
     /// stays below 250 reads a second.
     pub(super) fn fast_pause(&self, names: usize) -> Duration {

@@ -256,22 +256,27 @@ async fn follow<Q: Query, A: Asker, E>(
             }
         };
         let was_woken = std::mem::replace(&mut woken, watch.wakes()) != watch.wakes();
-        let mut useful = true;
+        // What was written concerns names of these families, read in turn or long-polled themselves.
+        let (mut families, mut in_turn, mut names) = (0, false, 0);
         if was_woken {
-            let families = wakes.lock();
-            useful = families.is_empty();
-            for family in &*families {
-                useful |= family.change(|schedule| {
+            for family in &*wakes.lock() {
+                families += 1;
+                in_turn |= family.change(|schedule| {
                     schedule.fast_round();
+                    names += schedule.names();
                     schedule.is_read_in_turn()
                 });
             }
         }
-        if was_woken && !useful && update.is_none() {
-            let pause = quiet.pause(now(), config);
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = end.notified() => return,
+        if families > 0 && update.is_none() {
+            if in_turn {
+                watch.was_news();
+            } else {
+                let pause = quiet.pause(now(), config.quiet_pause(names), config);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = end.notified() => return,
+                }
             }
         }
         if let Some(update) = update
@@ -293,10 +298,10 @@ struct Quiet {
 
 impl Quiet {
     /// How long to wait after one more of them.
-    fn pause(&mut self, now: Instant, config: &PlanConfig) -> Duration {
-        let full = self.full.map_or(now, |full| full.max(now)) + config.quiet_every;
+    fn pause(&mut self, now: Instant, every: Duration, config: &PlanConfig) -> Duration {
+        let full = self.full.map_or(now, |full| full.max(now)) + every;
         self.full = Some(full);
-        full.saturating_duration_since(now).saturating_sub(config.quiet_every * config.quiet_burst)
+        full.saturating_duration_since(now).saturating_sub(every * config.quiet_burst)
     }
 }
 

@@ -253,6 +253,11 @@ impl Schedule {
         Some((mode, &self.reason))
     }
 
+    /// How many names there are.
+    pub(super) fn names(&self) -> usize {
+        self.there
+    }
+
     /// Whether names wait for their turn: then what wakes nearby is news for them.
     pub(super) fn is_read_in_turn(&self) -> bool {
         self.mode != Some(Mode::Block)

@@ -87,6 +87,12 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
         self.wakes
     }
 
+    /// The last round was news to somebody although its document did not change: the next one may begin
+    /// as soon as after a change.
+    pub(crate) fn was_news(&mut self) {
+        self.inner.was_news(now(), self.agent.config());
+    }
+
     /// Waits for the next thing to say. Dropping the future gives up the read that is under way and
     /// loses nothing else.
     pub async fn next(&mut self) -> Update<Q::Document> {

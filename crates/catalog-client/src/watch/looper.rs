@@ -84,6 +84,11 @@ struct Lower {
 }
 
 impl Loop {
+    /// As [`Watch::was_news`](super::Watch::was_news).
+    pub(crate) fn was_news(&mut self, now: Instant, config: &WatchConfig) {
+        self.limiter.changed(now, config);
+    }
+
     pub(crate) fn new(nature: Nature) -> Self {
         Self {
             nature,

@@ -284,7 +284,7 @@ pub(super) static TIMERS: &[Key] = &[
         "timers.consul_quiet",
         Time(span(MS, HOUR, "each lists all names"), |s, v| s.tuning.plan.quiet_every = v),
         "2s",
-        "Where each name has a waiting read: shortest time between two lists of all names that bring no new name. One that comes among them is seen that much later."
+        "Where each name has a waiting read: shortest time between two lists of 1,000 names or more that bring no new name; with fewer in proportion. One that comes among them is seen that much later."
     ),
     key!(
         "timers.consul_read_now",
