@@ -150,10 +150,11 @@ async fn connections_refused_for_their_number_lower_the_budget_which_recovers() 
         agent.release();
         let mut refused = 0;
         for answer in held {
-            while !answer.is_finished() {
+            let ended = || {
                 agent.release();
-                tokio::time::sleep(millis(1)).await;
-            }
+                answer.is_finished()
+            };
+            eventually("a held read ends", ended).await;
             if let Err(error) = answer.await.unwrap() {
                 refused += 1;
                 match above {

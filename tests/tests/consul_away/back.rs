@@ -5,7 +5,7 @@ use std::time::Instant;
 use gateway_testkit::{Consul, Instance, Signal, wait_for};
 use serde_json::{Value, json};
 
-use crate::world::{BACK, BACK_WITHIN, GONE, Steady, World, sidecar, soon};
+use crate::world::{BACK, BACK_WITHIN, GONE, World, sidecar, soon, steady};
 
 /// T61, rows 30, 31: held, killed, started again with its data.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,7 +28,7 @@ async fn traffic_goes_on_while_the_agent_is_held_or_dead() {
         .await
         .unwrap();
     let before = world.snapshot().await["names"].clone();
-    let calls = Steady::start(&world, "billing");
+    let calls = steady(&world, "billing");
 
     world.consul.stop().await.unwrap();
     world.until_logged(GONE, 1).await;
@@ -107,7 +107,7 @@ async fn older_data_is_believed_in_the_end() {
     enter("old", &old).await;
     world.until_answers("old", "old-1").await;
     let snapshot = consul.snapshot().await.unwrap();
-    let calls = Steady::start(&world, "old");
+    let calls = steady(&world, "old");
     world.until_change("old", "later").await;
     // So that the index is far ahead of what it will be.
     for round in 0..20 {

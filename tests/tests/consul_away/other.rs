@@ -2,7 +2,7 @@
 
 use gateway_testkit::{Consul, wait_for};
 
-use crate::world::{BACK, GONE, Steady, World, frontend, sidecar, soon, until_answers};
+use crate::world::{BACK, GONE, World, frontend, sidecar, soon, steady, until_answers};
 
 /// Row 32, and what happens to a development agent that is started again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -13,7 +13,7 @@ async fn a_consul_without_its_data_is_another_mesh() {
     let world = World::start(|it| it.setting("TIMERS_CONSUL_REGISTER_PAUSE", "1s")).await;
     let _one = world.instance("billing", "billing-1").await;
     world.until_answers("billing", "billing-1").await;
-    let calls = Steady::start(&world, "billing");
+    let calls = steady(&world, "billing");
     world.consul.kill().await.unwrap();
     world.until_logged(GONE, 1).await;
     calls.go_on(20).await;

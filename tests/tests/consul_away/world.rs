@@ -1,15 +1,13 @@
 //! A datacenter with a server of its own, which a test may do everything to, and calls that never stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gateway_testkit::{
-    ClientSidecar, Consul, Deadline, Gateway, GatewayBuilder, Instance, Lab, ServerSidecar, Sidecar,
+    ClientSidecar, Consul, Deadline, Gateway, GatewayBuilder, Instance, Lab, ServerSidecar, Sidecar, Steady,
     Upstream, Via, wait_for,
 };
 use serde_json::Value;
-use tokio::task::JoinHandle;
 
 /// How soon the first watch must be current, and a change be seen, once Consul answers again.
 pub(crate) const BACK_WITHIN: Duration = Duration::from_secs(2);
@@ -165,45 +163,11 @@ pub(crate) async fn until_answers(
     wait_for(soon(), &what, answers).await.unwrap();
 }
 
-/// Calls, one after the other, until it is ended.
-pub(crate) struct Steady {
-    ended: Arc<AtomicBool>,
-    count: Arc<AtomicUsize>,
-    task: JoinHandle<Vec<String>>,
-}
-
-impl Steady {
-    pub(crate) fn start(world: &World, service: &'static str) -> Self {
-        let (ended, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let (frontend, via) = (world.frontend.clone(), world.gateway.address().unwrap());
-        let (over, counted) = (ended.clone(), count.clone());
-        let task = tokio::spawn(async move {
-            let mut failed = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                if let Err(error) = who(&frontend, service, via).await {
-                    failed.push(format!("{error:#}"));
-                }
-                counted.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            failed
-        });
-        Steady { ended, count, task }
-    }
-
-    /// Waits for so many more calls.
-    pub(crate) async fn go_on(&self, more: usize) {
-        let until = self.count.load(Ordering::Relaxed) + more;
-        let made = async || (self.count.load(Ordering::Relaxed) >= until).then_some(());
-        wait_for(soon(), "more calls", made).await.unwrap();
-    }
-
-    /// Ends it, and asserts that no call has failed.
-    #[expect(clippy::print_stderr, reason = "what was measured")]
-    pub(crate) async fn end(self) {
-        self.ended.store(true, Ordering::Relaxed);
-        let (failed, count) = (self.task.await.unwrap(), self.count.load(Ordering::Relaxed));
-        assert!(failed.is_empty(), "{} of {count} calls failed, the first: {}", failed.len(), failed[0]);
-        eprintln!("measured: {count} calls, none failed");
-    }
+/// Calls of a service that go on until they are ended.
+pub(crate) fn steady(world: &World, service: &'static str) -> Steady {
+    let (frontend, via) = (world.frontend.clone(), world.gateway.address().unwrap());
+    Steady::start(Duration::from_millis(10), move || {
+        let frontend = frontend.clone();
+        async move { who(&frontend, service, via).await }
+    })
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::world::{Steady, World, names, rows, soon};
+use crate::world::{World, names, rows, soon, steady};
 
 /// How long older answers are not believed; 5 s if nobody says otherwise.
 const GUARD: Duration = Duration::from_millis(1500);
@@ -13,7 +13,7 @@ const GUARD: Duration = Duration::from_millis(1500);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_answer_is_believed_when_it_has_stayed() {
     let world = World::of("1.21", |it| it.setting("TIMERS_CONSUL_GUARD", "1500ms")).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let path = "/v1/health/connect/accounts";
     let (before, whole) = (world.snapshot().await, world.replay.get(path));
     let index = world.replay.index(path).unwrap();
@@ -73,7 +73,7 @@ async fn an_older_answer_is_believed_when_it_has_stayed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_say_nothing_are_not_asked_for_all_the_time() {
     let world = World::of("1.21", |it| it.setting("TIMERS_CONSUL_GUARD", "500ms")).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let before = world.snapshot().await;
     let paths = [
         "/v1/catalog/services",

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use gateway_testkit::{Fault, GatewayBuilder, Lab, On, Replay};
 use serde_json::{Value, json};
 
-use crate::world::{Steady, World, names, rows, soon};
+use crate::world::{World, names, rows, soon, steady};
 
 /// Rows 21, 23: a right that is lost everywhere.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rights_that_are_lost_change_nothing_until_they_are_back() {
     let world = World::of("1.21", |it| it.setting("TIMERS_CONSUL_DENIED", "500ms")).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let before = world.until("names", |page| names(page).len() > 3).await;
     let from = world.logged();
     world.replay.fault(On::All, Fault::denied());
@@ -64,7 +64,7 @@ async fn a_token_that_is_renewed_in_its_file_is_taken_up() {
         |it| with(it).setting("TIMERS_CONSUL_DENIED", "1s"),
     );
     let world = world.await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let before = world.snapshot().await;
     world.replay.require_token(Some("second-token"));
     world.replay.cut();
@@ -101,7 +101,7 @@ async fn less_under_the_same_index_is_no_news() {
     let world =
         World::on(Lab::new().unwrap(), replay, acls, |it| it.setting("TIMERS_CONSUL_WAIT", "5s")).await;
     world.until("ACLs to be known", |page| page["consul"]["features"]["token"]["can"] == "yes").await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let path = "/v1/health/connect/accounts";
     let (before, whole) = (world.snapshot().await, world.replay.get(path));
     let one = json!([whole[0].clone()]);
@@ -144,7 +144,7 @@ async fn less_under_the_same_index_is_no_news() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_without_consuls_own_servers_is_not_believed() {
     let world = World::of("1.21", |it| it).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let before = world.snapshot().await;
     let path = "/v1/catalog/services";
     let whole = world.replay.get(path);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use gateway_testkit::{Deadline, Fault, On, wait_for};
+use gateway_testkit::{Deadline, Fault, On, Steady, wait_for};
 use serde_json::Value;
 
-use crate::world::{BACK_WITHIN, Steady, World, names, rows, soon};
+use crate::world::{BACK_WITHIN, World, names, rows, soon, steady};
 
 /// How long ages are watched.
 const SHORT: Duration = Duration::from_secs(1);
@@ -97,7 +97,7 @@ async fn nobody_feels_what_a_consul_in_trouble_says() {
     let world = World::of("1.21", |it| it).await;
     let well = |page: &Value| concerned(page).iter().all(|row| row["state"] == "good");
     let before = world.until("all watches to be good", well).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     for Case { fault, state, cause, text } in cases() {
         let what = format!("{fault:?}");
         let (from, failures) =
@@ -142,7 +142,7 @@ async fn nobody_feels_what_a_consul_in_trouble_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_feels_that_consul_is_away() {
     let world = World::of("1.10.1", |it| it.setting("TIMERS_CONSUL_PROBE", "300ms")).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     for way in ["half", "close", "silent", "refused"] {
         let (from, before) = (world.logged(), world.snapshot().await);
         let outages = world.metric("gateway_consul_outages_total", &[]).await;
@@ -203,7 +203,7 @@ async fn nobody_feels_that_consul_is_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_endpoint_that_fails_keeps_no_other_from_working() {
     let world = World::of("1.21", |it| it.setting("TIMERS_CONSUL_DENIED", "500ms")).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let all =
         |page: &Value| concerned(page).len() >= 6 && concerned(page).iter().all(|it| it["state"] == "good");
     let before = world.until("all watches to be good", all).await;
@@ -267,7 +267,7 @@ async fn one_endpoint_that_fails_keeps_no_other_from_working() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_that_are_gone_leave_what_they_have_said() {
     let world = World::of("1.21", |it| it).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let before = world.snapshot().await;
     let paths = ["/v1/internal/federation-states", "/v1/catalog/services", "/v1/health/connect/billing"];
     for path in paths {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gateway_testkit::{Asked, GatewayBuilder, Lab, Replay, ReplayBuilder, wait_for};
 use serde_json::{Map, Value, json};
 
-use crate::world::{BACK_WITHIN, SERVICE, Steady, World, soon};
+use crate::world::{BACK_WITHIN, SERVICE, World, soon, steady};
 
 const BUDGET: usize = 64;
 const RESERVED: usize = 8;
@@ -103,7 +103,7 @@ async fn a_thousand_services_are_read_in_turn() {
     // A round of 2.5 s in place of 10 s: the bound is a setting, and the test is not to take all day.
     let world = world(SERVICES, |it| it.setting("TIMERS_CONSUL_SOME", "2500ms")).await;
     assert_bounds(&world);
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let page = world.snapshot().await;
     assert_eq!(family(&page)["mode"], "sweep", "{:#}", family(&page));
     let first = world.replay.count(of_crowd);
@@ -168,7 +168,7 @@ async fn a_thousand_services_are_read_in_turn() {
 async fn the_way_of_following_changes_with_the_number_of_services() {
     // With the one that is called, and what the recording has.
     let world = world(39, |it| it).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let modes = |world: &World| world.said(0).iter().filter(|line| line.contains("way of following")).count();
     let mode = async |wanted: &'static str, services: usize| {
         crowd(&world.replay, services);
@@ -202,7 +202,7 @@ async fn the_way_of_following_changes_with_the_number_of_services() {
 async fn an_agent_with_fewer_connections_than_the_budget_gets_fewer() {
     const SERVICES: usize = 28;
     let world = world(SERVICES, |it| it.setting("TIMERS_CONSUL_RECOVERY", "700ms")).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let open = world.replay.connections().now;
     assert!(open > 25, "{open}");
     let from = world.logged();
@@ -311,7 +311,7 @@ async fn a_thousand_services_share_six_connections_over_http2() {
 async fn names_that_come_and_go_leave_nothing() {
     const MANY: usize = 1_500;
     let world = world(10, |it| it).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let mut memory = Vec::new();
     for _ in 0..3 {
         for services in [MANY, 10] {

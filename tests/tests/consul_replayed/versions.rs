@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use gateway_testkit::{Fault, Lab, On, Replay, wait_for};
 use serde_json::{Value, json};
 
-use crate::world::{Steady, World, names, rows, soon};
+use crate::world::{World, names, rows, soon, steady};
 
 /// Each name without its trust domain: endpoints, healthy ones, connect timeout.
 fn shown(page: &Value) -> Vec<String> {
@@ -156,7 +156,7 @@ async fn a_client_agent_is_asked_kind_by_kind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_of_another_backend_is_no_news() {
     let world = World::of("1.21", |it| it).await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let path = "/v1/health/connect/accounts";
     let before = world.snapshot().await;
     let index = world.replay.index(path).unwrap();
@@ -191,7 +191,7 @@ async fn nothing_with_index_1_is_believed_if_the_chain_may_be_read() {
         it.setting("TIMERS_CONSUL_GUARD", "500ms").setting("TIMERS_CONSUL_DENIED", "400ms")
     });
     let world = world.await;
-    let steady = Steady::start(&world);
+    let steady = steady(&world);
     let (path, before) = ("/v1/health/connect/accounts", world.snapshot().await);
     world.replay.fault(On::path("/v1/discovery-chain/"), Fault::denied());
     world.replay.replace(path, &json!([]));

@@ -1,15 +1,13 @@
 //! A gateway that runs from a recorded Consul, a service that is called all the time, and what a person sees of both.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gateway_testkit::{
     ClientSidecar, Deadline, Gateway, GatewayBuilder, Instance, Lab, On, Pki, Replay, ReplayBuilder,
-    ServerSidecar, Sidecar, Upstream, Via, wait_for,
+    ServerSidecar, Sidecar, Steady, Upstream, Via, wait_for,
 };
 use serde_json::Value;
-use tokio::task::JoinHandle;
 
 /// The service that is called.
 pub(crate) const SERVICE: &str = "accounts";
@@ -198,44 +196,11 @@ pub(crate) async fn who(
     Ok(instance)
 }
 
-/// Calls, one after the other, until it is ended.
-pub(crate) struct Steady {
-    ended: Arc<AtomicBool>,
-    count: Arc<AtomicUsize>,
-    task: JoinHandle<Vec<String>>,
-}
-
-impl Steady {
-    pub(crate) fn start(world: &World) -> Self {
-        let (ended, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let (frontend, via) = (world.frontend.clone(), world.gateway.address().unwrap());
-        let (over, counted) = (ended.clone(), count.clone());
-        let task = tokio::spawn(async move {
-            let mut failed = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                if let Err(error) = who(&frontend, SERVICE, via).await {
-                    failed.push(format!("{error:#}"));
-                }
-                counted.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            failed
-        });
-        Steady { ended, count, task }
-    }
-
-    /// Waits for so many more calls.
-    pub(crate) async fn go_on(&self, more: usize) {
-        let until = self.count.load(Ordering::Relaxed) + more;
-        let made = async || (self.count.load(Ordering::Relaxed) >= until).then_some(());
-        wait_for(soon(), "more calls", made).await.unwrap();
-    }
-
-    /// Ends it, and asserts that no call has failed.
-    pub(crate) async fn end(self) {
-        self.ended.store(true, Ordering::Relaxed);
-        let (failed, count) = (self.task.await.unwrap(), self.count.load(Ordering::Relaxed));
-        assert!(failed.is_empty(), "{} of {count} calls failed, the first: {}", failed.len(), failed[0]);
-        assert!(count > 10, "{count} calls");
-    }
+/// Calls of a service that go on until they are ended.
+pub(crate) fn steady(world: &World) -> Steady {
+    let (frontend, via) = (world.frontend.clone(), world.gateway.address().unwrap());
+    Steady::start(Duration::from_millis(20), move || {
+        let frontend = frontend.clone();
+        async move { who(&frontend, SERVICE, via).await }
+    })
 }
