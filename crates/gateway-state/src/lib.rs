@@ -26,6 +26,7 @@ mod role;
 mod snapshot;
 mod source;
 mod target;
+pub mod terminating;
 
 pub use problem::{Problem, Problems};
 pub use publish::{Publisher, Reader};
