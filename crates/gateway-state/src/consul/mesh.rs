@@ -13,7 +13,10 @@ use super::{
     role::{ConsulRole, NameChanges, Part},
     state::Traffic,
 };
-use crate::mesh::{MeshAssembler, MeshIdentity, MeshRole, MeshSnapshot, changes};
+use crate::{
+    changes,
+    mesh::{MeshAssembler, MeshIdentity, MeshRole, MeshSnapshot},
+};
 use bytes::Bytes;
 use catalog_client::{
     health::{HealthEntry, Interner, Pairs},

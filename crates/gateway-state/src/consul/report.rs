@@ -1,7 +1,7 @@
 //! Says what changed: names and problems, each once. Endpoints come and go too often for the log.
 
 use super::role::{ConsulRole, NameChanges, Part};
-use crate::{mesh::changes, role::Snapshot};
+use crate::{changes, snapshot::Snapshot};
 
 /// Lines of one kind for one change.
 const MAX_LINES: usize = 20;

@@ -1,7 +1,7 @@
 //! What differs between the gateways: which questions each asks, and what it makes of the answers.
 
 use super::{driver::Core, own, readiness::Question, state::Traffic};
-use crate::{mesh::MeshIdentity, role::Role};
+use crate::{role::Role, snapshot::MeshIdentity};
 use std::{fmt, sync::Arc, time::Instant};
 
 /// A role that can run from a Consul.

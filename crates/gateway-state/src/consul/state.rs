@@ -1,7 +1,7 @@
 //! How a source that reads a Consul is, told to whoever runs it.
 
 use super::super::source::SourceStatus;
-use crate::role::Snapshot;
+use crate::snapshot::Snapshot;
 use std::{
     fmt,
     sync::{
