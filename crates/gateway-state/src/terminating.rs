@@ -1,21 +1,36 @@
 //! What a terminating gateway knows: the services it stands for, their certificates and rules, and the
 //! instances behind each.
 
+mod assemble;
+mod compile;
+mod config;
+mod contents;
+mod input;
+mod leaf;
 mod options;
+mod origination;
 mod service;
+mod slot;
 mod table;
+mod trouble;
+mod trust;
 
+pub use crate::compile::NameMode;
 use crate::{problem::Problem, snapshot::Snapshot};
 pub use crate::{
     snapshot::{FileStatus, MeshIdentity, OwnOptions, Rejected, RemoteKeepalive},
     target::{Host, Rule, Target, TargetEndpoint},
 };
+pub(crate) use assemble::{Notes, TerminatingAssembler};
+pub(crate) use config::{Config, KINDS};
+pub(crate) use input::{LeafInput, LinkFiles, LinkRow, NamedFile};
 pub use mesh_endpoints::SetPolicy;
 use mtls::{MeshTls, TrustBundle};
 pub use options::{ServiceOptions, TerminatingOptions};
 pub use service::{LeafState, LinkKind, LinkedService, NotReady, Origination, ServiceKey};
 use std::sync::Arc;
 pub use table::{Linked, LinkedName, Lookup, SniTable};
+pub(crate) use trouble::{About, Trouble, Weight};
 
 /// Everything a terminating gateway knows at one moment; immutable, shared by all workers.
 #[derive(Clone, Debug)]

@@ -86,8 +86,6 @@ pub enum Origination {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotReady {
-    /// The roots of the mesh are not known.
-    NoRoots,
     /// It has no instance of any health.
     NoInstances,
     /// It has no certificate; the text says why.
@@ -187,7 +185,6 @@ impl NotReady {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::NoRoots => "no_roots",
             Self::NoInstances => "no_instances",
             Self::NoLeaf(_) => "no_leaf",
             Self::NoIntentions => "no_intentions",
@@ -202,7 +199,6 @@ impl NotReady {
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRoots => f.write_str("the roots of the mesh are not known"),
             Self::NoInstances => f.write_str("it has no instance"),
             Self::NoLeaf(why) => write!(f, "it has no certificate: {why}"),
             Self::NoIntentions => f.write_str("its intentions are not known yet"),

@@ -72,6 +72,19 @@ impl SniTable {
         self.names.is_empty()
     }
 
+    pub(super) fn new(names: HashMap<Arc<str>, LinkedName>) -> Self {
+        Self { names: Arc::new(names) }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<LinkedName> {
+        self.names.get(name).copied()
+    }
+
+    /// Whether both are one table.
+    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.names, &other.names)
+    }
+
     pub(super) fn lookup<'a>(
         &'a self,
         sni_lowercase: &str,
