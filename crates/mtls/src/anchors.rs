@@ -110,9 +110,9 @@ impl Anchors {
         (self.span.0..=self.span.1).contains(&now.as_secs())
     }
 
-    /// Whether `der` is one of the anchors.
-    pub(crate) fn contains(&self, der: &CertificateDer<'_>) -> bool {
-        self.all.iter().any(|(anchor, _)| anchor == der)
+    /// Whether `der` is an anchor, byte for byte, that holds at `now`.
+    pub(crate) fn hold(&self, der: &CertificateDer<'_>, now: UnixTime) -> bool {
+        self.all.iter().any(|(one, anchor)| one == der && anchor.validity.contains(now))
     }
 
     /// Looks for a path from `end_entity` to an anchor that holds at `now`, by the rules of X.509. Names are not looked

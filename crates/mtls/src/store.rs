@@ -240,7 +240,8 @@ fn rebuild(
             if same_service && existing.as_ref().is_ok_and(|one| one.generations() == generations) {
                 return Ok(None);
             }
-            Ok(Acceptor::build(shared, key, leaf, trust, tls, service.trusts)?)
+            let sessions = shared.sessions.scope();
+            Ok(Acceptor::build(shared, key, leaf, trust, tls, service.trusts, sessions)?)
         }
     };
     Ok(Some(Service { leaf: leaf.clone(), trusts: service.trusts, acceptor }))
@@ -297,6 +298,11 @@ pub struct CertWatch {
 }
 
 impl CertWatch {
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Number of the state in use; another one means that something was published.
     #[must_use]
     pub fn generation(&self) -> u64 {

@@ -1,6 +1,9 @@
 //! The client side into the mesh.
 
-use mtls::{ConnectTarget, Connected, Connector, HandshakeError, MeshTls, PeerKind, TlsDirectionDocument, TlsParameters, TrustSet};
+use mtls::{
+    ConnectTarget, Connected, Connector, HandshakeError, MeshTls, PeerKind, TlsDirectionDocument,
+    TlsParameters, TrustSet,
+};
 use rcgen::ExtendedKeyUsagePurpose;
 use tokio::io::DuplexStream;
 
@@ -119,7 +122,8 @@ async fn a_peer_answers_and_is_verified_with_its_own_roots() {
     let (good, forged) = (theirs.issue(&Spec::uri(peer)), own.issue(&Spec::uri(peer)));
     assert_eq!(verdict(&mesh, &[peer], &good).await, refused("foreign_trust_domain"));
     let now = mesh.clock.now();
-    let trust = TrustSet::new(bundle(TD, &[&own], now)).with_peer(bundle("peer.consul", &[&theirs], now)).unwrap();
+    let trust =
+        TrustSet::new(bundle(TD, &[&own], now)).with_peer(bundle("peer.consul", &[&theirs], now)).unwrap();
     mesh.trust_set(trust);
     assert_eq!(verdict(&mesh, &[peer], &good).await, Ok(peer.to_owned()));
     assert_eq!(verdict(&mesh, &[peer], &forged).await, refused("unknown_issuer"));
@@ -232,7 +236,8 @@ async fn a_refusal_by_tls_13_comes_with_the_first_read() {
     mesh.leaf("web", &other.leaf("web"));
     // A gateway of another cluster that does not know our root.
     let far = Mesh::new(&[&root]);
-    let target = ConnectTarget { server_name: SNI.to_owned(), expected: vec![id(&leaf_uri("web"))], alpn: Vec::new() };
+    let target =
+        ConnectTarget { server_name: SNI.to_owned(), expected: vec![id(&leaf_uri("web"))], alpn: Vec::new() };
     let connector = mesh.watch.connector(key("web"), target).unwrap();
     let (near, server_end) = tokio::io::duplex(1 << 16);
     let acceptor = far.acceptor();
@@ -255,9 +260,12 @@ async fn outgoing_parameters_and_protocols() {
     let target = |alpn: &[&[u8]]| {
         let expected = vec![id(&uri("dc1"))];
         let alpn = alpn.iter().map(|name| name.to_vec()).collect();
-        mesh.watch.connector(key("web"), ConnectTarget { server_name: SNI.to_owned(), expected, alpn }).unwrap()
+        mesh.watch
+            .connector(key("web"), ConnectTarget { server_name: SNI.to_owned(), expected, alpn })
+            .unwrap()
     };
-    let picky = Server::with(&billing, crate::support::BOTH, |config| config.alpn_protocols = vec![b"h2".to_vec()]);
+    let picky =
+        Server::with(&billing, crate::support::BOTH, |config| config.alpn_protocols = vec![b"h2".to_vec()]);
     let facts = dial(&target(&[b"h2", b"http/1.1"]), &picky).await.unwrap().facts;
     assert_eq!(facts.version, Some(mtls::ProtocolVersion::TLSv1_2));
     assert_eq!(facts.alpn.as_deref(), Some(&b"h2"[..]));

@@ -8,10 +8,11 @@ use crate::support::{Ca, Client, Issued, Mesh, meet};
 
 /// A client that offers only these groups.
 fn offering(identity: &Issued, groups: &[&'static dyn SupportedKxGroup]) -> Client {
-    Client::with_provider(Some(identity), &[&TLS13, &TLS12], CryptoProvider {
-        kx_groups: groups.to_vec(),
-        ..aws_lc_rs::default_provider()
-    })
+    Client::with_provider(
+        Some(identity),
+        &[&TLS13, &TLS12],
+        CryptoProvider { kx_groups: groups.to_vec(), ..aws_lc_rs::default_provider() },
+    )
 }
 
 #[tokio::test]

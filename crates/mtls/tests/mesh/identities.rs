@@ -105,8 +105,14 @@ async fn row_32_a_host_in_capitals() {
 
 #[tokio::test]
 async fn what_consul_would_write_otherwise_is_somebody_else() {
-    for path in ["/ns/default/dc/dc1/svc/w%65b", "/ap/default/ns/default/dc/dc1/svc/web", "/ns/a%2fb/dc/d/svc/web"] {
-        assert_eq!(verdict(&format!("spiffe://{TD}{path}")).await, refused("spiffe_id_not_canonical"), "{path}");
+    for path in
+        ["/ns/default/dc/dc1/svc/w%65b", "/ap/default/ns/default/dc/dc1/svc/web", "/ns/a%2fb/dc/d/svc/web"]
+    {
+        assert_eq!(
+            verdict(&format!("spiffe://{TD}{path}")).await,
+            refused("spiffe_id_not_canonical"),
+            "{path}"
+        );
     }
 }
 

@@ -52,7 +52,11 @@ fn row_48_suites_of_which_none_is_supported() {
 #[tokio::test]
 async fn suites_of_tls_12_are_chosen_and_others_skipped_with_a_warning() {
     let root = Ca::root("root");
-    let set = ["TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"];
+    let set = [
+        "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        "TLS_AES_128_GCM_SHA256",
+    ];
     let parameters = parameters("", "", &set).unwrap();
     let warnings = warnings(&parameters);
     assert_eq!(warnings.len(), 2);
@@ -98,9 +102,8 @@ fn every_suite_of_the_specification_is_known() {
 fn the_entry_of_a_real_consul() {
     let text = include_str!("../samples/consul-1.21/config_mesh_all-fields.json");
     let entry: serde_json::Value = serde_json::from_str(text).unwrap();
-    let direction = |name: &str| -> TlsDirectionDocument {
-        serde_json::from_value(entry["TLS"][name].clone()).unwrap()
-    };
+    let direction =
+        |name: &str| -> TlsDirectionDocument { serde_json::from_value(entry["TLS"][name].clone()).unwrap() };
     let [incoming, outgoing] = [direction("Incoming"), direction("Outgoing")];
     assert_eq!(incoming.tls_min_version, "TLSv1_3");
     assert_eq!(TlsParameters::from_document(&incoming), TlsParameters::from_document(&outgoing));

@@ -84,7 +84,11 @@ async fn row_46_served_until_the_leaf_ends_with_an_alarm_at_nine_tenths() {
     ] {
         mesh.clock.set(second);
         assert_eq!(leaf.age(mesh.clock.now()), age);
-        let expected = if age == LeafAge::Expired { Err("own_certificate_expired".to_owned()) } else { Ok(leaf_uri("api")) };
+        let expected = if age == LeafAge::Expired {
+            Err("own_certificate_expired".to_owned())
+        } else {
+            Ok(leaf_uri("api"))
+        };
         assert_eq!(mesh.verdict(&api).await, expected, "{age:?}");
     }
     let error = meet(&mesh.acceptor(), &Client::new(Some(&api))).await.accepted.unwrap_err();
@@ -126,7 +130,9 @@ fn one_update_is_one_state() {
     assert!(published.not_ready.is_empty());
     // One leaf changes one service.
     let web = root.leaf("web");
-    let published =
-        mesh.store.update(|edit| edit.set_leaf(key("web"), web.load(&id(&web.uri), now), Trusts::OwnOnly)).unwrap();
+    let published = mesh
+        .store
+        .update(|edit| edit.set_leaf(key("web"), web.load(&id(&web.uri), now), Trusts::OwnOnly))
+        .unwrap();
     assert_eq!(published.rebuilt, [key("web")]);
 }

@@ -208,7 +208,8 @@ async fn it_began_with_another_server_name() {
     let api = root.leaf("api");
     for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
         let client = Client::with(Some(&api), versions, |config| {
-            config.resumption = rustls::client::Resumption::store(Arc::clone(&store) as Arc<dyn ClientSessionStore>);
+            config.resumption =
+                rustls::client::Resumption::store(Arc::clone(&store) as Arc<dyn ClientSessionStore>);
         });
         assert!(!meet_as(&mesh.acceptor(), &client, "v1.web.test").await.resumed());
         assert!(meet_as(&mesh.acceptor(), &client, "v1.web.test").await.resumed());

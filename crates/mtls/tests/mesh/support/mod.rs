@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mtls::{
-    Acceptor, CertStore, CertWatch, Leaf, LeafKey, SessionLimits, StoreOptions, TimeProvider, TrustBundle, TrustSet,
-    Trusts, UnixTime,
+    Acceptor, CertStore, CertWatch, Leaf, LeafKey, SessionLimits, StoreOptions, TimeProvider, TrustBundle,
+    TrustSet, Trusts, UnixTime,
 };
 
-pub(crate) use far_end::{BOTH, Client, OnFirstRead, Met, Server, exchange, meet, meet_as, meet_server};
+pub(crate) use far_end::{BOTH, Client, Met, OnFirstRead, Server, exchange, meet, meet_as, meet_server};
 pub(crate) use pki::{Ca, Issued, Spec, TD, id, leaf_uri, root_validity};
 
 /// The moment at which tests begin: January 2027.
