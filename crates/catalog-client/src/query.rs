@@ -110,6 +110,9 @@ pub enum Ask {
     /// The newest state, after a quorum check: `?consistent` where the servers answer. Never waits.
     #[default]
     Now,
+    /// The leader's state as it has it, without a quorum check. Only right after a checked one: a server
+    /// that was just elected may be replaying its log still. Never waits.
+    Leader,
     /// Any server's state: `?stale`. For wide sweeps. Never waits.
     Stale,
     /// Waits until the index is above this one.
@@ -137,6 +140,8 @@ pub struct Answer {
     pub last_contact: Option<u64>,
     /// `X-Consul-KnownLeader`.
     pub known_leader: Option<bool>,
+    /// `X-Consul-Effective-Consistency` is `leader`: neither checked by a quorum nor any server's.
+    pub by_leader: bool,
 }
 
 #[cfg(test)]

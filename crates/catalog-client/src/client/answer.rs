@@ -97,6 +97,7 @@ pub(super) fn answer(response: Response<Bytes>) -> Answer {
         }),
         last_contact: number(headers, "x-consul-lastcontact"),
         known_leader: text(headers, "x-consul-knownleader").and_then(|known| known.parse().ok()),
+        by_leader: text(headers, "x-consul-effective-consistency") == Some("leader"),
     }
 }
 

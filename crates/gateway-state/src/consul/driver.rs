@@ -116,6 +116,7 @@ impl Driver {
             HostNetwork::default()
         });
         let known = Known::new(config.capabilities.clone());
+        let names = Names::new(&config.service);
         Self {
             client,
             config,
@@ -127,7 +128,7 @@ impl Driver {
             services,
             assembler,
             identity: Identity::default(),
-            names: Names::default(),
+            names,
             readiness: Readiness::default(),
             interner: Interner::default(),
             critical: HashSet::new(),
