@@ -62,7 +62,7 @@ fn leaf(document: &LeafDocument, now: UnixTime) {
             assert!(leaf.renewal_alarm().as_secs() <= leaf.validity().not_after.as_secs());
         }
         Err(error) => {
-            assert!(!error.reason().is_empty() && !error.to_string().contains("PRIVATE KEY-----\n"))
+            assert!(!error.reason().is_empty() && !error.to_string().contains("PRIVATE KEY-----\n"));
         }
     }
 }
