@@ -54,7 +54,7 @@ async fn echo(
     service: &LeafKey,
     connector: &Connector,
 ) -> Result<HandshakeFacts, Box<dyn Error>> {
-    let acceptor = watch.acceptor(service).map_err(|why| why.to_string())?;
+    let acceptor = watch.acceptor(service)?;
     let (near, far) = duplex(1 << 16);
     let serve = async {
         let mut accepted = acceptor.accept(near).await?;

@@ -1,6 +1,5 @@
 //! Why a handshake did not end with a connection.
 
-use std::fmt;
 use std::io;
 
 use rustls::AlertDescription;
@@ -47,14 +46,17 @@ pub enum HandshakeError {
 }
 
 /// What a service lacks before it can accept or connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotReady {
     /// No roots yet.
+    #[error("there are no roots yet")]
     NoRoots,
     /// No leaf yet.
+    #[error("there is no leaf certificate yet")]
     NoLeaf,
     /// The leaf is of another trust domain than the roots, as in the moment when a cluster gets a new one.
+    #[error("its leaf is of another trust domain than the roots")]
     OtherTrustDomain,
 }
 
@@ -67,16 +69,6 @@ impl NotReady {
             Self::NoLeaf => "no_leaf",
             Self::OtherTrustDomain => "leaf_of_another_trust_domain",
         }
-    }
-}
-
-impl fmt::Display for NotReady {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoRoots => "there are no roots yet",
-            Self::NoLeaf => "there is no leaf certificate yet",
-            Self::OtherTrustDomain => "its leaf is of another trust domain than the roots",
-        })
     }
 }
 
