@@ -101,7 +101,8 @@ fn merge(known: &mut Arc<Intention>, other: &Arc<Intention>) {
         *known = Arc::clone(other);
     }
     if !agree {
-        let what = "there is another intention for the same source and destination, and it says something else";
+        let what =
+            "there is another intention for the same source and destination, and it says something else";
         *known = Arc::new(Intention {
             precedence,
             rule: Rule::NotUnderstood(what.into()),
