@@ -52,7 +52,7 @@ fn explain(file: &str, source: &str, destination: &str, request: Option<(&str, &
     }
 
     let id = SpiffeId::service(
-        mesh.trust_domain.clone(),
+        mesh.trust_domain,
         &Partition::default(),
         &Namespace::default(),
         &Datacenter::parse("dc1")?,

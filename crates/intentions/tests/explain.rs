@@ -1,5 +1,4 @@
 //! What people are shown, and what can be said of many rules at once.
-#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
 
 mod support;
 

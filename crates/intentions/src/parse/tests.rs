@@ -7,7 +7,7 @@ use crate::intention::{Action, IntentionSource, Pattern, Rule};
 use crate::permission::{HeaderField, HeaderTest, JwtRequirement, PathMatch, PermissionMatch, TextTest};
 use crate::problem::Effect;
 
-fn row_with(change: Value) -> Row {
+fn row_with(change: &Value) -> Row {
     let mut row = json!({"SourceNS": "default", "SourceName": "web", "DestinationNS": "default",
         "DestinationName": "api", "SourceType": "consul", "Action": "allow", "Precedence": 9});
     for (key, value) in change.as_object().unwrap() {
@@ -21,8 +21,8 @@ fn effects(row: &Row) -> Vec<Effect> {
 }
 
 /// One permission of an otherwise good row.
-fn permission(permission: Value) -> (crate::Permission, Vec<Effect>) {
-    let row = row_with(json!({"Action": null, "Permissions": [permission]}));
+fn permission(permission: &Value) -> (crate::Permission, Vec<Effect>) {
+    let row = row_with(&json!({"Action": null, "Permissions": [permission]}));
     let intention = row.intention.clone().unwrap();
     let Rule::Permissions(permissions) = &intention.rule else { panic!("{intention:?}") };
     (permissions[0].clone(), effects(&row))
@@ -30,18 +30,18 @@ fn permission(permission: Value) -> (crate::Permission, Vec<Effect>) {
 
 #[test]
 fn what_consul_adds_is_ignored() {
-    let plain = row_with(json!({}));
+    let plain = row_with(&json!({}));
     assert_eq!(plain.intention.as_ref().unwrap().to_string(), "web => api (precedence 9)");
     assert!(plain.problems.is_empty());
     let more = json!({"ID": "x", "Description": "d", "Meta": {"Action": "deny"}, "CreatedAt": "t", "UpdatedAt": "t", "Hash": 7,
         "CreateIndex": 1, "ModifyIndex": 2, "DefaultAddr": "", "DefaultPort": 0, "SourcePeer": "", "JWT": null,
         "Permissions": [], "Future": {"a": 1}});
-    assert_eq!(row_with(more), plain);
+    assert_eq!(row_with(&more), plain);
 }
 
 #[test]
 fn precedence_is_consuls_or_follows_from_the_names() {
-    let precedence = |change| row_with(change).intention.unwrap().precedence;
+    let precedence = |change| row_with(&change).intention.unwrap().precedence;
     assert_eq!(precedence(json!({"Precedence": 3})), 3);
     let names = |source_ns: &str, source: &str, destination_ns: &str, destination: &str| {
         precedence(json!({"SourceNS": source_ns, "SourceName": source, "DestinationNS": destination_ns,
@@ -57,7 +57,7 @@ fn precedence_is_consuls_or_follows_from_the_names() {
     assert_eq!(names("a", "*", "*", "*"), 2);
     assert_eq!(names("*", "*", "*", "*"), 1);
     for wrong in [json!(10), json!(-1), json!("9"), json!(1.5), json!(300)] {
-        let row = row_with(json!({"Precedence": wrong}));
+        let row = row_with(&json!({"Precedence": wrong}));
         assert_eq!((effects(&row), row.intention.unwrap().precedence), (vec![Effect::Corrected], 9));
     }
 }
@@ -88,14 +88,14 @@ fn a_source_or_destination_that_cannot_be_read_closes() {
         json!({"DestinationPartition": "*"}),
     ];
     for change in wrong {
-        let row = row_with(change.clone());
+        let row = row_with(&change);
         assert_eq!((&row.intention, effects(&row)), (&None, vec![Effect::Ignored]), "{change}");
         for more in
             [json!({"Action": "deny"}), json!({"Action": "?"}), json!({"Action": null, "Permissions": [{}]})]
         {
             let mut all = change.clone();
             all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            let row = row_with(all);
+            let row = row_with(&all);
             let intention = row.intention.as_ref().unwrap();
             assert!(matches!(intention.rule, Rule::NotUnderstood(_)), "{change} {more}");
             assert!(effects(&row).contains(&Effect::Denies));
@@ -118,7 +118,7 @@ fn a_source_or_destination_that_cannot_be_read_closes() {
 
 #[test]
 fn a_peers_source_has_no_partition() {
-    let row = row_with(json!({"SourcePeer": "east", "SourcePartition": "default"}));
+    let row = row_with(&json!({"SourcePeer": "east", "SourcePartition": "default"}));
     let intention = row.intention.unwrap();
     assert_eq!(intention.to_string(), "web (peer east) => api (precedence 9)");
     let IntentionSource::Services(source) = &intention.source else { panic!("{intention:?}") };
@@ -144,7 +144,7 @@ fn an_action_that_is_not_known_denies() {
         json!({"action": "deny"}),
     ];
     for change in wrong {
-        let row = row_with(change.clone());
+        let row = row_with(&change);
         let intention = row.intention.as_ref().unwrap();
         assert!(matches!(intention.rule, Rule::NotUnderstood(_)), "{change}: {:?}", intention.rule);
         assert_eq!(effects(&row), [Effect::Denies], "{change}");
@@ -155,7 +155,7 @@ fn an_action_that_is_not_known_denies() {
 #[test]
 fn a_permission_is_read_whole() {
     let (read, effects) = permission(
-        json!({"Action": "deny", "HTTP": {"PathRegex": "/a.*", "Methods": ["get", "PATCH"], "Header": [
+        &json!({"Action": "deny", "HTTP": {"PathRegex": "/a.*", "Methods": ["get", "PATCH"], "Header": [
         {"Name": "X-Role", "Suffix": "ops", "IgnoreCase": true, "Invert": true},
         {"Name": "host", "Present": true},
         {"Name": ":method", "Regex": "G.*", "Exact": "", "Present": false},
@@ -219,21 +219,21 @@ fn a_match_that_is_not_understood_closes_its_permission() {
         header(json!({"Name": "a", "Present": true, "IgnoreCase": true})),
     ];
     for one in wrong {
-        let (read, effects) = permission(one.clone());
+        let (read, effects) = permission(&one);
         assert!(matches!(read.matches, PermissionMatch::NotUnderstood(_)), "{one}: {read:?}");
         assert_eq!((read.action, effects), (Action::Allow, vec![Effect::PermissionCloses]), "{one}");
     }
-    let (read, _) = permission(json!("allow"));
+    let (read, _) = permission(&json!("allow"));
     assert_eq!((read.action, read.jwt), (Action::Deny, None));
     // Zero values of keys that are not known say nothing, as in Consul's own decoder.
     let zeros = http(json!({"PathPrefix": "/", "New": "", "Newer": false, "Newest": [], "PathExact": null}));
-    assert!(matches!(permission(zeros).0.matches, PermissionMatch::Http(_)));
+    assert!(matches!(permission(&zeros).0.matches, PermissionMatch::Http(_)));
 }
 
 #[test]
 fn an_action_of_a_permission_that_is_not_known_denies_what_it_matches() {
     for action in [json!("audit"), json!(""), json!(null), json!(1), json!("Allow")] {
-        let (read, effects) = permission(json!({"Action": action, "HTTP": {"PathExact": "/a"}}));
+        let (read, effects) = permission(&json!({"Action": action, "HTTP": {"PathExact": "/a"}}));
         assert_eq!((read.action, effects), (Action::Deny, vec![Effect::PermissionCloses]), "{action}");
         assert!(matches!(read.matches, PermissionMatch::Http(_)));
     }
@@ -241,7 +241,7 @@ fn an_action_of_a_permission_that_is_not_known_denies_what_it_matches() {
 
 #[test]
 fn a_token_is_asked_for_even_where_it_is_not_understood() {
-    let jwt = |jwt: Value| row_with(json!({"JWT": jwt})).intention.unwrap().jwt.clone();
+    let jwt = |jwt: Value| row_with(&json!({"JWT": jwt})).intention.unwrap().jwt.clone();
     assert_eq!(jwt(json!(null)), None);
     assert_eq!(jwt(json!({})), Some(JwtRequirement::AnyOf(Vec::new())));
     assert_eq!(jwt(json!({"Providers": []})), Some(JwtRequirement::AnyOf(Vec::new())));

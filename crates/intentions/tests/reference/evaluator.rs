@@ -16,7 +16,7 @@ pub(crate) struct Expected {
     pub(crate) why: String,
 }
 
-fn answer(allowed: bool, why: String) -> Expected {
+fn answer(allowed: bool, why: &str) -> Expected {
     let action = if allowed { "allow" } else { "deny" };
     Expected { allowed, why: format!("{why}: {action}") }
 }
@@ -31,32 +31,32 @@ pub(crate) fn decide(rows: &[Row], default: DefaultPolicy, asked: &Asked<'_>) ->
             continue;
         }
         if closed(row, rows) {
-            return answer(false, "not understood".to_owned());
+            return answer(false, "not understood");
         }
         if asked.protocol == Protocol::Http && row.jwt {
-            return answer(false, "token".to_owned());
+            return answer(false, "token");
         }
         let permissions = match &row.rule {
-            Rule::Allow => return answer(true, row.text()),
-            Rule::Deny => return answer(false, row.text()),
-            Rule::Unknown => return answer(false, "not understood".to_owned()),
+            Rule::Allow => return answer(true, &row.text()),
+            Rule::Deny => return answer(false, &row.text()),
+            Rule::Unknown => return answer(false, "not understood"),
             Rule::Permissions(permissions) => permissions,
         };
         if asked.protocol == Protocol::Tcp {
-            return answer(false, "permissions".to_owned());
+            return answer(false, "permissions");
         }
         for (index, permission) in permissions.iter().enumerate() {
             if http_matches(permission, asked.request) {
                 let allows = permission.action == "allow" && !permission.jwt && !not_understood(permission);
-                return answer(allows, format!("{}, permission {}", row.text(), index + 1));
+                return answer(allows, &format!("{}, permission {}", row.text(), index + 1));
             }
         }
-        return answer(default, format!("{} has no permission that matches, default policy", row.text()));
+        return answer(default, &format!("{} has no permission that matches, default policy", row.text()));
     }
     let service = matches!(asked.caller.certificate, Identity::Service { .. })
         || matches!(believed(asked), Some(Identity::Service { .. }));
     let who = if service { "default policy" } else { "the caller is no service, default policy" };
-    answer(default, who.to_owned())
+    answer(default, who)
 }
 
 fn applies(row: &Row) -> bool {

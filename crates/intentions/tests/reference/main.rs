@@ -75,7 +75,7 @@ proptest! {
         let rules = RuleSet::compile(&destination(), &parsed.intentions, default, &mesh());
 
         // The order of the document says nothing.
-        let mut turned: Vec<Arc<_>> = parsed.intentions.clone();
+        let mut turned: Vec<Arc<_>> = parsed.intentions;
         let count = turned.len().max(1);
         turned.rotate_left(rotation % count);
         prop_assert_eq!(&RuleSet::compile(&destination(), &turned, default, &mesh()), &rules);
