@@ -6,6 +6,7 @@ use std::fs;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use gateway_benches::{TRUST_DOMAIN, catalog, name};
+use gateway_state::mesh::MeshRole;
 use gateway_state::{FileSource, SourceConfig};
 
 const SIZES: [usize; 3] = [10, 1_000, 10_000];
@@ -18,7 +19,7 @@ fn table(c: &mut Criterion) {
         if fs::write(&file, catalog(size)).is_err() {
             return;
         }
-        let Ok(loaded) = FileSource::load(folder.path(), &config) else { return };
+        let Ok(loaded) = FileSource::<MeshRole>::load(folder.path(), &config) else { return };
         let snapshot = loaded.reader.current();
         let table = &snapshot.table;
 
@@ -40,7 +41,9 @@ fn table(c: &mut Criterion) {
                 return;
             }
             group.bench_function(BenchmarkId::new(format, size), |b| {
-                b.iter(|| FileSource::load(folder.path(), &config).map(|loaded| loaded.reader.current()));
+                b.iter(|| {
+                    FileSource::<MeshRole>::load(folder.path(), &config).map(|loaded| loaded.reader.current())
+                });
             });
         }
         group.finish();

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_state::mesh::{MeshSnapshot, SetPolicy};
+use gateway_state::mesh::{MeshRole, MeshSnapshot, SetPolicy};
 use gateway_state::{FileSource, Problems, SourceConfig};
 
 use crate::settings::Settings;
@@ -24,6 +24,7 @@ pub fn source_config(settings: &Settings) -> SourceConfig {
         max_files: settings.limits.catalog_files,
         max_bytes: settings.limits.catalog_bytes,
         policy: SetPolicy::default(),
+        role: (),
     }
 }
 
@@ -32,5 +33,5 @@ pub fn source_config(settings: &Settings) -> SourceConfig {
 /// # Errors
 /// All problems of all files.
 pub(crate) fn load(settings: &Settings, path: &Path) -> Result<Arc<MeshSnapshot>, Problems> {
-    FileSource::load(path, &source_config(settings)).map(|loaded| loaded.reader.current())
+    FileSource::<MeshRole>::load(path, &source_config(settings)).map(|loaded| loaded.reader.current())
 }

@@ -5,7 +5,7 @@
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
 
-use gateway_state::{FileSource, SourceConfig};
+use gateway_state::{FileSource, SourceConfig, mesh::MeshRole};
 use std::{path::PathBuf, process::ExitCode};
 
 fn main() -> ExitCode {
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         eprintln!("usage: names CATALOG");
         return ExitCode::from(2);
     };
-    let snapshot = match FileSource::load(&path, &SourceConfig::default()) {
+    let snapshot = match FileSource::<MeshRole>::load(&path, &SourceConfig::default()) {
         Ok(loaded) => loaded.reader.current(),
         Err(problems) => {
             eprintln!("{problems}");

@@ -9,8 +9,8 @@ mod merge;
 
 use crate::{
     document::{Documents, FileRef},
-    mesh::Rejected,
     problem::Problem,
+    snapshot::Rejected,
 };
 pub(crate) use keep::keep_last_good;
 pub(crate) use merge::{Before, Merged, merge, problem_at};

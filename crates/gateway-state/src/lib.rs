@@ -14,17 +14,25 @@
 //! * [`FileSource`]: the files, watched; the only part that touches the system.
 
 mod catalog;
+mod changes;
+mod compile;
 pub mod consul;
 mod document;
 pub use catalog_client::filter;
 pub mod mesh;
 mod problem;
 mod publish;
+mod role;
+mod snapshot;
 mod source;
+mod target;
 
 pub use problem::{Problem, Problems};
 pub use publish::{Publisher, Reader};
+pub use role::Role;
+pub use snapshot::{FileStatus, MeshIdentity, OwnOptions, Rejected, RemoteKeepalive, Snapshot};
 pub use source::{FileSource, Loaded, SourceConfig, SourceHandle, SourceStatus};
+pub use target::{Host, Rule, Target, TargetEndpoint};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

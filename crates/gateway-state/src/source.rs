@@ -14,19 +14,25 @@ mod state;
 mod watch;
 
 use crate::{
-    mesh::{MeshSnapshot, SetPolicy},
+    mesh::MeshRole,
     problem::Problems,
     publish::{Publisher, Reader},
+    role::Role,
 };
+use mesh_endpoints::SetPolicy;
 use report::Counters;
 use state::State;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tokio::sync::Notify;
 
-/// How a catalog is read.
+/// How a catalog is read; `O` = what its role has to be told besides, see [`Role::Options`].
 #[derive(Clone, Debug)]
-pub struct SourceConfig {
-    /// Service name of this gateway; a `service-defaults` entry of that name sets its limits.
+pub struct SourceConfig<O = ()> {
+    /// Service name of this gateway: its own entries have this name.
     pub service: String,
     /// A file that was written in place is read after this long without a further write, but at the
     /// latest after ten times as long. Default 50 ms.
@@ -40,9 +46,11 @@ pub struct SourceConfig {
     pub max_bytes: u64,
     /// What every set of endpoints starts from: limits where no document has any, ejection, balancer.
     pub policy: SetPolicy,
+    /// Settings of the role.
+    pub role: O,
 }
 
-impl Default for SourceConfig {
+impl<O: Default> Default for SourceConfig<O> {
     fn default() -> Self {
         Self {
             service: "mesh-gateway".to_owned(),
@@ -51,26 +59,27 @@ impl Default for SourceConfig {
             max_files: 20_000,
             max_bytes: 256 << 20,
             policy: SetPolicy::default(),
+            role: O::default(),
         }
     }
 }
 
 /// A catalog of files; [`FileSource::load`] reads it, [`FileSource::run`] follows its changes.
 #[derive(Debug)]
-pub struct FileSource {
-    state: State,
-    publisher: Publisher<MeshSnapshot>,
+pub struct FileSource<R: Role = MeshRole> {
+    state: State<R>,
+    publisher: Publisher<R::Snapshot>,
     shared: Arc<Shared>,
 }
 
 /// A catalog that was read and is valid.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Loaded {
+pub struct Loaded<R: Role = MeshRole> {
     /// Follows the changes.
-    pub source: FileSource,
+    pub source: FileSource<R>,
     /// The snapshots; the first is there already.
-    pub reader: Reader<MeshSnapshot>,
+    pub reader: Reader<R::Snapshot>,
 }
 
 /// Reaches a source that is running elsewhere.
@@ -101,18 +110,18 @@ struct Shared {
     counters: Counters,
 }
 
-impl FileSource {
+impl<R: Role> FileSource<R> {
     /// Reads and checks a whole catalog: a file, or a folder with everything below it whose name ends
     /// in `.toml` or `.json` and does not start with a dot.
     ///
     /// # Errors
     ///
     /// All problems of all files at once. Whoever wrote the files must correct them.
-    pub fn load(path: &Path, config: &SourceConfig) -> Result<Loaded, Problems> {
-        let state = State::load(path.to_owned(), config.clone())?;
+    pub fn load(path: &Path, config: &SourceConfig<R::Options>) -> Result<Loaded<R>, Problems> {
+        let state = State::<R>::load(path.to_owned(), config.clone(), SystemTime::now())?;
         let snapshot = state.snapshot().clone();
         let shared = Arc::new(Shared::default());
-        shared.counters.started(&snapshot);
+        shared.counters.started(&*snapshot);
         let (publisher, reader) = Publisher::new(snapshot);
         Ok(Loaded { source: Self { state, publisher, shared }, reader })
     }

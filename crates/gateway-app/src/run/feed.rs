@@ -7,7 +7,7 @@ use std::sync::Arc;
 use catalog_client::Client;
 use gateway_runtime::listener::Bound;
 use gateway_state::consul::{ConsulHandle, ConsulSource};
-use gateway_state::mesh::MeshSnapshot;
+use gateway_state::mesh::{MeshRole, MeshSnapshot};
 use gateway_state::{FileSource, Loaded, Reader, SourceHandle, SourceStatus};
 
 use super::Failure;
@@ -44,7 +44,7 @@ impl Opened {
     /// Reads the files of the settings: all of the catalog, or what the client of Consul needs.
     pub(super) fn of(settings: &Settings) -> Result<Self, Failure> {
         match &settings.source {
-            Source::Catalog(path) => FileSource::load(path, &source_config(settings))
+            Source::Catalog(path) => FileSource::<MeshRole>::load(path, &source_config(settings))
                 .map(|loaded| Self::Files(Box::new(loaded)))
                 .map_err(|problems| {
                     Failure::Files(problems.problems.iter().map(ToString::to_string).collect())

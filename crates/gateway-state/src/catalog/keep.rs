@@ -3,8 +3,8 @@
 use super::CatalogFile;
 use crate::{
     document::{Broken, Document, Documents, Parsed},
-    mesh::Rejected,
     problem::Problem,
+    snapshot::Rejected,
 };
 use std::{collections::HashSet, path::Path, sync::Arc};
 

@@ -3,8 +3,8 @@
 use super::{CatalogFile, Files, In, References};
 use crate::{
     document::{Document, Entry, FileRef, Instance, MeshDoc, Route},
-    mesh::{MeshIdentity, Rejected},
     problem::Problem,
+    snapshot::{MeshIdentity, Rejected},
 };
 use std::{
     collections::HashSet,

@@ -1,6 +1,6 @@
 //! Says what changed: names and problems, each once. Endpoints come and go too often for the log.
 
-use crate::mesh::{MeshSnapshot, changes};
+use crate::{changes, mesh::MeshSnapshot};
 
 /// Lines of one kind for one change.
 const MAX_LINES: usize = 20;

@@ -1,6 +1,6 @@
 //! Addresses as documents write them: an IP or a DNS name, with or without a port.
 
-use crate::mesh::Host;
+use crate::target::Host;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// An IP address or a DNS name.

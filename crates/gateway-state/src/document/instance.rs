@@ -1,10 +1,7 @@
 //! `[[Instance]]`: one row of Consul's health API, in short.
 
 use super::{Document, Place, address, checked, cx::Cx, fields::Fields, node::Node};
-use crate::{
-    filter::Texts,
-    mesh::{Host, MeshIdentity},
-};
+use crate::{filter::Texts, snapshot::MeshIdentity, target::Host};
 use mesh_id::{Datacenter, Namespace, Partition, PeerName, ServiceName};
 use std::sync::Arc;
 

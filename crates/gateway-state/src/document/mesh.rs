@@ -1,7 +1,7 @@
 //! `[Mesh]`: who and where this mesh is; exactly once in a catalog.
 
 use super::{Document, Place, checked, cx::Cx, fields::Fields, node::Node};
-use crate::mesh::MeshIdentity;
+use crate::snapshot::MeshIdentity;
 use mesh_id::{Datacenter, DnsDomain, Namespace, Partition, TrustDomain};
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! `[[Route]]`: a name that is not of Consul's form, and where it leads.
 
 use super::{Document, Place, address, cx::Cx, fields::Fields, node::Node};
-use crate::mesh::Host;
+use crate::target::Host;
 use std::{collections::HashSet, sync::Arc};
 
 #[derive(Clone, Debug)]

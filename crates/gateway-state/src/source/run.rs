@@ -6,10 +6,15 @@ use super::{
     state::Step,
     watch::Watch,
 };
-use std::{future::Future, pin::pin, time::Instant};
+use crate::role::Role;
+use std::{
+    future::Future,
+    pin::pin,
+    time::{Instant, SystemTime},
+};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-impl FileSource {
+impl<R: Role> FileSource<R> {
     /// Watches the files and publishes what they say, until `stop` is done.
     ///
     /// Files are read on the calling task, without yielding: give it a thread where that disturbs
@@ -50,9 +55,9 @@ impl FileSource {
     }
 
     fn step(&mut self, ready: &Ready, settle: &mut Settle) {
-        let Step { snapshot, ok } = self.state.step(ready, settle, Instant::now());
+        let Step { snapshot, ok } = self.state.step(ready, settle, Instant::now(), SystemTime::now());
         if let Some(snapshot) = snapshot {
-            self.shared.counters.applied(&snapshot, ok);
+            self.shared.counters.applied(&*snapshot, ok);
             self.publisher.publish(snapshot);
         }
     }

@@ -9,16 +9,17 @@ use super::{
     settle::{Ready, Settle},
 };
 use crate::{
-    catalog::{Before, CatalogFile, Files, Merged, keep_last_good, merge},
+    catalog::{Before, CatalogFile, Files, keep_last_good, merge},
     document::{self, Format, MeshDoc},
-    mesh::{self, FileStatus, MeshIdentity, MeshSnapshot, MeshTable, OwnOptions, Rejected},
     problem::{Problem, Problems},
+    role::{Compile, Input, Role},
+    snapshot::{FileStatus, Head, OwnOptions, Rejected, Snapshot},
 };
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 /// Problems in a snapshot, and warnings; the rest is counted. A folder that was copied into itself gives
@@ -27,9 +28,9 @@ const MAX_SHOWN: usize = 1000;
 
 /// A catalog as it was last read.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct State<R: Role> {
     root: PathBuf,
-    config: SourceConfig,
+    config: SourceConfig<R::Options>,
     files: Files,
     /// What each file was when it was read last, whether it could be used or not.
     fingerprints: HashMap<Arc<Path>, Fingerprint>,
@@ -38,21 +39,26 @@ pub(super) struct State {
     scan: Scan,
     /// What merging left out last.
     left_out: Vec<Rejected>,
-    snapshot: Arc<MeshSnapshot>,
+    compiler: R::Compiler,
+    snapshot: Arc<R::Snapshot>,
 }
 
 /// What a step came to.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct Step<S> {
     /// The next snapshot, if anything differs.
-    pub(super) snapshot: Option<Arc<MeshSnapshot>>,
+    pub(super) snapshot: Option<Arc<S>>,
     /// Whether nothing new went wrong.
     pub(super) ok: bool,
 }
 
-impl State {
+impl<R: Role> State<R> {
     /// Reads everything; every problem is one too many.
-    pub(super) fn load(root: PathBuf, config: SourceConfig) -> Result<Self, Problems> {
+    pub(super) fn load(
+        root: PathBuf,
+        config: SourceConfig<R::Options>,
+        now: SystemTime,
+    ) -> Result<Self, Problems> {
         let refuse = |problems: Vec<Problem>, warnings: Vec<Problem>| Problems::new(problems, warnings);
         let found = scan(&root, config.max_files, config.max_bytes)
             .map_err(|error| refuse(vec![of_path(&root, &error.to_string())], Vec::new()))?;
@@ -79,10 +85,14 @@ impl State {
         let mut named = Named::default();
         let merged = merge(&files, Before { files: &Files::new(), left_out: &[] }, None, &root, &mut named);
         let mesh = merged.mesh.cloned();
-        let compiled = compile(&merged, mesh.as_ref(), &config, &MeshTable::default());
+        let mut compiler = R::Compiler::new(&config);
+        let identity = mesh.as_ref().map(|mesh| &mesh.identity);
+        let outcome =
+            compiler.compile(Input { merged: &merged, mesh: identity, references: &mut named, now });
         rejected.extend(merged.rejected.iter().cloned());
-        rejected.extend(compiled.rejected.iter().cloned());
-        let warnings = merged.warnings;
+        rejected.extend(outcome.rejected);
+        let mut warnings = merged.warnings;
+        warnings.extend(outcome.warnings);
         let mesh = match mesh {
             Some(mesh) if rejected.is_empty() => mesh,
             _ => {
@@ -90,16 +100,15 @@ impl State {
                 return Err(refuse(problems, warnings));
             }
         };
-        let snapshot = Arc::new(MeshSnapshot {
+        let snapshot = Arc::new(compiler.snapshot(Head {
             generation: 1,
             mesh: mesh.identity.clone(),
-            table: compiled.table,
             rejected,
             warnings,
             files: statuses(&files),
             own: OwnOptions::default(),
-            compiled: compiled.compiled,
-        });
+            compiled: outcome.compiled,
+        }));
         Ok(Self {
             root,
             config,
@@ -109,6 +118,7 @@ impl State {
             named,
             scan: found,
             left_out: Vec::new(),
+            compiler,
             snapshot,
         })
     }
@@ -117,11 +127,11 @@ impl State {
         &self.root
     }
 
-    pub(super) fn config(&self) -> &SourceConfig {
+    pub(super) fn config(&self) -> &SourceConfig<R::Options> {
         &self.config
     }
 
-    pub(super) fn snapshot(&self) -> &Arc<MeshSnapshot> {
+    pub(super) fn snapshot(&self) -> &Arc<R::Snapshot> {
         &self.snapshot
     }
 
@@ -161,7 +171,13 @@ impl State {
     }
 
     /// Takes over what is ready to be read. What has changed and is not ready is handed to `settle`.
-    pub(super) fn step(&mut self, ready: &Ready, settle: &mut Settle, now: Instant) -> Step {
+    pub(super) fn step(
+        &mut self,
+        ready: &Ready,
+        settle: &mut Settle,
+        now: Instant,
+        wall_clock: SystemTime,
+    ) -> Step<R::Snapshot> {
         let mut problems = Vec::new();
         let before = self.files.clone();
         let mut files_read = 0;
@@ -197,7 +213,7 @@ impl State {
         }
         self.named.moving =
             self.named.paths().filter(|path| settle.waits(&ways(path))).map(Path::to_owned).collect();
-        self.publish(&before, problems, files_read)
+        self.publish(&before, problems, files_read, wall_clock)
     }
 
     /// Whether a file that is gone is there under another name, which is read in this step: nothing
@@ -241,48 +257,54 @@ impl State {
     }
 
     /// Merges and compiles what there is now.
-    fn publish(&mut self, before: &Files, problems: Vec<Rejected>, files_read: usize) -> Step {
+    fn publish(
+        &mut self,
+        before: &Files,
+        problems: Vec<Rejected>,
+        files_read: usize,
+        now: SystemTime,
+    ) -> Step<R::Snapshot> {
         self.named.start();
         let mut rejected = problems;
         rejected.extend(self.files.values().flat_map(|file| file.rejected.iter().cloned()));
         let before = Before { files: before, left_out: &self.left_out };
         let merged = merge(&self.files, before, Some(&self.mesh), &self.root, &mut self.named);
         let mesh = merged.mesh.unwrap_or(&self.mesh).clone();
-        let compiled = compile(&merged, Some(&mesh), &self.config, &self.snapshot.table);
+        let input = Input { merged: &merged, mesh: Some(&mesh.identity), references: &mut self.named, now };
+        let outcome = self.compiler.compile(input);
         rejected.extend(merged.rejected.iter().cloned());
-        rejected.extend(compiled.rejected);
+        rejected.extend(outcome.rejected);
         let not_shown = rejected.len().saturating_sub(MAX_SHOWN);
         rejected.truncate(MAX_SHOWN);
         if not_shown > 0 {
             rejected.push(unreadable(&self.root, &format!("{not_shown} more problems")));
         }
         let mut warnings = merged.warnings;
+        warnings.extend(outcome.warnings);
         warnings.truncate(MAX_SHOWN);
         self.left_out = merged.rejected;
         self.named.finish();
         self.mesh = mesh;
         let old = &self.snapshot;
         let files = statuses(&self.files);
-        let table = if compiled.table.is_same(&old.table) { old.table.clone() } else { compiled.table };
-        let same = table.is_shared_with(&old.table)
-            && self.mesh.identity == old.mesh
-            && rejected == old.rejected
-            && warnings == old.warnings
-            && files == old.files;
+        let same = !outcome.changed
+            && self.mesh.identity == *old.mesh()
+            && rejected == old.rejected()
+            && warnings == old.warnings()
+            && files == old.files();
         if same {
             return Step { snapshot: None, ok: true };
         }
-        let snapshot = Arc::new(MeshSnapshot {
-            generation: old.generation + 1,
+        let snapshot = Arc::new(self.compiler.snapshot(Head {
+            generation: old.generation() + 1,
             mesh: self.mesh.identity.clone(),
-            table,
             rejected,
             warnings,
             files,
             own: OwnOptions::default(),
-            compiled: compiled.compiled,
-        });
-        let ok = report::change(old, &snapshot, files_read);
+            compiled: outcome.compiled,
+        }));
+        let ok = report::change(&**old, &*snapshot, files_read);
         self.snapshot = snapshot.clone();
         Step { snapshot: Some(snapshot), ok }
     }
@@ -306,20 +328,6 @@ fn read_file(
         }
         Ok(Contents::Moving) => Err(Failed::Moving),
         Err(error) => Err(Failed::Read(format!("cannot be read: {error}"))),
-    }
-}
-
-fn compile(
-    merged: &Merged<'_>,
-    mesh: Option<&MeshDoc>,
-    config: &SourceConfig,
-    before: &MeshTable,
-) -> mesh::Compiled {
-    let options = mesh::Options { service: config.service.clone(), policy: config.policy.clone() };
-    match mesh {
-        Some(mesh) => mesh::compile(merged, &mesh.identity, &options, before),
-        // Without a mesh nothing has a name; what can be checked was.
-        None => mesh::compile(&Merged::nothing(), &MeshIdentity::nobody(), &options, before),
     }
 }
 

@@ -2,7 +2,10 @@
 //! come is tested by what comes after it.
 
 use crate::support::{Catalog, Followed, MESH, behind, config, local, printed, sidecar};
-use gateway_state::{SourceConfig, mesh::MeshSnapshot};
+use gateway_state::{
+    FileSource, SourceConfig,
+    mesh::{MeshRole, MeshSnapshot},
+};
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
@@ -260,7 +263,7 @@ async fn a_catalog_behind_a_link_is_followed_to_where_it_leads() {
     catalog.write("two/mesh.toml", MESH);
     catalog.write("two/web.toml", &sidecar("web", "10.0.0.2:1"));
     symlink("one", catalog.path("current")).expect("a link");
-    let loaded = gateway_state::FileSource::load(&catalog.path("current"), &config()).expect("a catalog");
+    let loaded = FileSource::<MeshRole>::load(&catalog.path("current"), &config()).expect("a catalog");
     let (source, mut reader) = (loaded.source, loaded.reader);
     let task = tokio::spawn(source.run(std::future::pending()));
     tokio::task::yield_now().await;

@@ -1,7 +1,7 @@
 //! What is refused at the start, and how it is said: all problems at once, with file, line and key.
 
 use crate::support::{Catalog, MESH, TD, behind, local, printed, sidecar};
-use gateway_state::FileSource;
+use gateway_state::{FileSource, mesh::MeshRole};
 use std::{fs, os::unix::fs::PermissionsExt};
 
 const ROOTS: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -272,9 +272,12 @@ fn a_catalog_without_a_mesh_or_without_files_is_refused() {
     assert!(catalog.problems().contains("cannot be read: No such file"));
     let config = crate::support::config();
     catalog.write("one.toml", &format!("{MESH}{}", sidecar("web", "10.0.0.1:1")));
-    assert!(FileSource::load(&catalog.path("one.toml"), &config).is_ok(), "a file is a catalog, too");
+    assert!(
+        FileSource::<MeshRole>::load(&catalog.path("one.toml"), &config).is_ok(),
+        "a file is a catalog, too"
+    );
     catalog.write("one.txt", "");
-    assert!(FileSource::load(&catalog.path("one.txt"), &config).is_err());
+    assert!(FileSource::<MeshRole>::load(&catalog.path("one.txt"), &config).is_err());
 }
 
 #[test]
@@ -282,7 +285,9 @@ fn limits_of_files_and_bytes_are_kept() {
     let catalog = Catalog::of(&sidecar("web", "10.0.0.1:1"));
     let load = |max_files, max_bytes| {
         let config = gateway_state::SourceConfig { max_files, max_bytes, ..crate::support::config() };
-        FileSource::load(&catalog.path(""), &config).map(drop).map_err(|problems| problems.to_string())
+        FileSource::<MeshRole>::load(&catalog.path(""), &config)
+            .map(drop)
+            .map_err(|problems| problems.to_string())
     };
     assert!(load(1, 1 << 20).expect_err("too many").contains("more than 1 files"));
     assert!(load(2, 100).expect_err("too large").contains("more than 100 bytes"));

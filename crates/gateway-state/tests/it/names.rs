@@ -3,7 +3,7 @@
 use crate::support::{Catalog, MESH, TD, behind, local, sidecar};
 use gateway_state::{
     FileSource, SourceConfig,
-    mesh::{Rule, SetPolicy},
+    mesh::{MeshRole, Rule, SetPolicy},
 };
 use std::time::Duration;
 
@@ -333,7 +333,7 @@ MaxConcurrentRequests = 1
         policy.limits.max_connections = Some(1000);
         policy.limits.max_pending = Some(100);
         let config = SourceConfig { service: service.to_owned(), policy, ..SourceConfig::default() };
-        let loaded = FileSource::load(&catalog.path(""), &config).expect("a catalog");
+        let loaded = FileSource::<MeshRole>::load(&catalog.path(""), &config).expect("a catalog");
         let limits = loaded.reader.current().table.targets()[0].policy.limits;
         (limits.max_connections, limits.max_pending)
     };

@@ -3,7 +3,7 @@
 
 use gateway_state::{
     FileSource, Loaded, Problems, Reader, SourceConfig, SourceHandle,
-    mesh::{MeshSnapshot, MeshTable},
+    mesh::{MeshRole, MeshSnapshot, MeshTable},
 };
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
@@ -54,7 +54,7 @@ impl Catalog {
     }
 
     pub(crate) fn load(&self) -> Result<Arc<MeshSnapshot>, Problems> {
-        FileSource::load(&self.path(""), &config()).map(|loaded| loaded.reader.current())
+        FileSource::<MeshRole>::load(&self.path(""), &config()).map(|loaded| loaded.reader.current())
     }
 
     pub(crate) fn table(&self) -> MeshTable {
@@ -69,7 +69,8 @@ impl Catalog {
 
     /// Starts to follow the folder.
     pub(crate) fn follow(&self, config: &SourceConfig) -> Followed {
-        let loaded = FileSource::load(&self.path(""), config).unwrap_or_else(|problems| panic!("{problems}"));
+        let loaded = FileSource::<MeshRole>::load(&self.path(""), config)
+            .unwrap_or_else(|problems| panic!("{problems}"));
         let Loaded { source, reader, .. } = loaded;
         let handle = source.handle();
         let task = tokio::spawn(source.run(std::future::pending()));

@@ -9,8 +9,8 @@ use super::super::{
     node::Node,
 };
 use crate::{
+    compile::{check_filter, check_filter_of_answers},
     filter::Filter,
-    mesh::{check_filter, check_filter_of_answers},
 };
 use mesh_endpoints::Balancer;
 use std::{borrow::Cow, sync::Arc, time::Duration};

@@ -3,11 +3,11 @@
 //! The same rules as for rows of files; what differs is that Consul has put the rows of a service
 //! together already, so nothing but what changed has to be looked at.
 
-use super::{Compiler, Member, gateways, services};
+use super::gateways;
 use crate::{
-    document::{Resolver, host},
-    filter::Filter,
-    mesh::{MeshIdentity, MeshTable, SetPolicy, Target, TargetEndpoint},
+    compile::{self, Compiler},
+    document::Resolver,
+    mesh::{MeshIdentity, MeshTable, SetPolicy, Target},
 };
 use catalog_client::health::HealthEntry;
 use std::sync::Arc;
@@ -43,11 +43,11 @@ pub(crate) fn service(
         return Piece::default();
     }
     let mut compiler = Compiler::new(base.own, base.before, base.policy.clone());
-    let here = services::here(base.own);
-    let named = services::Named { service: name, namespace };
+    let here = compile::here(base.own);
+    let named = compile::Named { service: name, namespace };
     let mut id = String::new();
-    let done = services::service(rows, named, resolver, here.as_deref(), &mut id, &mut compiler);
-    piece(compiler, done.err().map(|error| services::no_host_name(&error)))
+    let done = compile::service(rows, named, resolver, here.as_deref(), &mut id, &mut compiler);
+    piece(compiler, done.err().map(|error| compile::no_host_name(&error)))
 }
 
 /// Another datacenter (or partition): all names there, by the WAN addresses of its gateways.
@@ -72,30 +72,4 @@ fn piece(compiler: Compiler<'_>, problem: Option<String>) -> Piece {
     unusable.dedup();
     unusable.extend(problem);
     Piece { targets, compiled, problems: unusable }
-}
-
-impl Member for HealthEntry {
-    fn endpoint(&self, wan: bool, only_passing: bool) -> Result<TargetEndpoint, String> {
-        let unusable = |what: String| format!("instance {} on node {}: {what}", id(self), self.node.name);
-        let address = if wan { self.best_wan() } else { self.lan() };
-        let address = address.ok_or_else(|| unusable("it has no address or no port".to_owned()))?;
-        let host = host(address.host).map_err(unusable)?;
-        let weight = self.weight(only_passing);
-        Ok(TargetEndpoint {
-            host,
-            port: address.port,
-            weight: weight.value.into(),
-            healthy: weight.healthy,
-            label: id(self).into(),
-        })
-    }
-
-    fn matches(&self, filter: &Filter, _own: &MeshIdentity) -> bool {
-        filter.matches(self).unwrap_or(false)
-    }
-}
-
-/// What an instance is called: Consul gives one without an id the name of its service.
-fn id(row: &HealthEntry) -> &str {
-    if row.service.id.is_empty() { &row.service.service } else { &row.service.id }
 }

@@ -1,9 +1,10 @@
 //! Other datacenters and partitions: every name there leads to the mesh gateways there, by the
 //! address that they have for the outside.
 
-use super::{Compiler, Label, Layout, Member, Rejected, problem_at};
+use super::Rejected;
 use crate::{
-    catalog::{In, Merged},
+    catalog::{In, Merged, problem_at},
+    compile::{Compiler, Label, Layout, Member},
     document::{Document, Instance, Kind},
     mesh::Rule,
 };

@@ -1,8 +1,9 @@
 //! `[[Route]]`: names of the outside. None of them may be, or cover, a name of the mesh.
 
-use super::{Compiler, Label, Layout, Rejected, problem_at};
+use super::Rejected;
 use crate::{
-    catalog::Merged,
+    catalog::{Merged, problem_at},
+    compile::{Compiler, Label, Layout},
     document::{Document, Route},
     mesh::{Host, Rule, TargetEndpoint},
 };

@@ -6,14 +6,14 @@
 
 mod claims;
 
-use super::{Compiler, Label, Layout, Member, Rejected, is, problem_at};
+use super::Rejected;
 use crate::{
-    catalog::Merged,
-    document::{Body, Document, Entry, Resolver, Subset},
-    mesh::{MeshIdentity, Rule},
+    catalog::{Merged, problem_at},
+    compile::{Compiler, Named, here, is, no_host_name, service},
+    document::{Body, Document, Entry, Resolver},
+    mesh::MeshIdentity,
 };
-use mesh_id::{Datacenter, MeshSni, NameError, Namespace, Partition, ServiceName, SubsetName, TrustDomain};
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 pub(super) fn compile(merged: &Merged<'_>, compiler: &mut Compiler<'_>) {
     let claims = claims::of(merged, compiler.own);
@@ -50,91 +50,4 @@ fn resolvers<'a>(merged: &Merged<'a>, own: &MeshIdentity) -> HashMap<(String, St
         }
     }
     resolvers
-}
-
-/// A service by the spelling that labels have.
-#[derive(Clone, Copy)]
-pub(super) struct Named<'a> {
-    pub(super) service: &'a Arc<str>,
-    pub(super) namespace: &'a str,
-}
-
-/// What to say of a service that cannot be in the table.
-pub(super) fn no_host_name(error: &NameError) -> String {
-    format!("the name of this service in the mesh would be no host name: {error}")
-}
-
-/// One service: its own name, and one for each subset. `here` is what such names end in.
-pub(super) fn service(
-    members: &[impl Member],
-    name: Named<'_>,
-    resolver: Option<&Resolver>,
-    here: Result<&str, &NameError>,
-    id: &mut String,
-    compiler: &mut Compiler<'_>,
-) -> Result<(), NameError> {
-    let here = here.map_err(Clone::clone)?;
-    let mut policy = compiler.policy.clone();
-    let mut default = None;
-    if let Some(resolver) = resolver {
-        let wanted = resolver.default_subset.as_deref();
-        default = resolver.subsets.iter().find(|subset| Some(&*subset.name) == wanted);
-        policy.balancer = resolver.balancer.unwrap_or(policy.balancer);
-    }
-    let connect_timeout = resolver.and_then(|resolver| resolver.connect_timeout);
-    let all = resolver.map_or(&[][..], |resolver| &resolver.subsets);
-    let unnamed = std::iter::once((Rule::Service, default));
-    for (rule, subset) in unnamed.chain(all.iter().map(|subset| (Rule::Subset, Some(subset)))) {
-        let named = subset.filter(|_| rule == Rule::Subset).map(|subset| &*subset.name);
-        write_name(id, named, name, here);
-        // What stands in the older table was checked then. A dot would move the borders of the parts.
-        let plain = !name.service.contains('.') && !name.namespace.contains('.');
-        if !(plain && compiler.knows(id)) {
-            check_name(id, named, name)?;
-        }
-        for member in members {
-            if subset.is_none_or(|subset| takes(subset, member, compiler.own)) {
-                compiler.endpoint(member, false, subset.is_some_and(|subset| subset.only_passing));
-            }
-        }
-        let service = Label::Shared(name.service);
-        let id = id.as_str();
-        let only_first_name = false;
-        compiler
-            .finish(None, &Layout { id, service, rule, connect_timeout, policy: &policy, only_first_name });
-    }
-    Ok(())
-}
-
-fn takes(subset: &Subset, member: &impl Member, own: &MeshIdentity) -> bool {
-    // A filter that cannot be answered was refused when its document was read.
-    subset.filter.matches_all() || member.matches(&subset.filter, own)
-}
-
-/// What the names of this datacenter and partition end in: the name of its gateways.
-pub(super) fn here(own: &MeshIdentity) -> Result<String, NameError> {
-    let gateways = MeshSni::Gateways {
-        datacenter: Datacenter::parse(&own.datacenter)?,
-        partition: Partition::parse(&own.partition)?,
-        trust_domain: TrustDomain::parse(&own.trust_domain)?,
-    };
-    Ok(gateways.to_string().to_ascii_lowercase())
-}
-
-/// The parts of [`MeshSni::Service`] in its order, without an allocation for each.
-fn write_name(id: &mut String, subset: Option<&str>, name: Named<'_>, here: &str) {
-    id.clear();
-    for part in subset.into_iter().chain([&**name.service, name.namespace]) {
-        id.push_str(part);
-        id.push('.');
-    }
-    id.make_ascii_lowercase();
-    id.push_str(here);
-}
-
-fn check_name(id: &str, subset: Option<&str>, name: Named<'_>) -> Result<(), NameError> {
-    ServiceName::parse(name.service)?;
-    Namespace::parse(name.namespace)?;
-    subset.map(SubsetName::parse).transpose()?;
-    mesh_id::is_valid_sni_host(id)
 }

@@ -1,8 +1,8 @@
 //! Which instance stands behind which service.
 
-use super::{Member, is};
 use crate::{
     catalog::{In, Merged},
+    compile::{Member, is},
     document::{Body, Entry, Instance, Kind, Link},
     filter::Filter,
     mesh::{MeshIdentity, TargetEndpoint},

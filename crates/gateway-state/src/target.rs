@@ -1,8 +1,52 @@
 //! What is behind a name: endpoints as the documents give them, names not yet resolved.
 
-use super::Rule;
 use mesh_endpoints::SetPolicy;
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+
+/// Which rule put a name into the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The unnamed set of a service of this datacenter and partition.
+    Service,
+    /// A subset of such a service.
+    Subset,
+    /// `*.` names of another datacenter: its gateways.
+    RemoteDatacenter,
+    /// `*.` names of another partition of this datacenter: its gateways.
+    RemotePartition,
+    /// A `[[Route]]` of the catalog.
+    StaticRoute,
+    /// One address of a `Destination`: a target outside the mesh that no instance describes.
+    Destination,
+}
+
+impl Rule {
+    /// The word for logs and pages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Rule::Service => "service",
+            Rule::Subset => "subset",
+            Rule::RemoteDatacenter => "remote_datacenter",
+            Rule::RemotePartition => "remote_partition",
+            Rule::StaticRoute => "static_route",
+            Rule::Destination => "destination",
+        }
+    }
+
+    /// Whether it leads to gateways of another datacenter or partition.
+    #[must_use]
+    pub fn is_remote(self) -> bool {
+        matches!(self, Rule::RemoteDatacenter | Rule::RemotePartition)
+    }
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// One row of the table: a set of endpoints and how to use it.
 ///

@@ -1,9 +1,9 @@
 //! An instance as a row of Consul's health API, for filters.
 
-use super::MeshIdentity;
 use crate::{
     document::{Instance, Kind, More},
     filter::{Filter, MatchError, Selected, Selector, Texts, Value},
+    snapshot::MeshIdentity,
 };
 use catalog_client::health::HealthEntry;
 use std::sync::LazyLock;
