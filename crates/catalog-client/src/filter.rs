@@ -50,7 +50,6 @@ mod eval;
 mod literal;
 mod number;
 mod parse;
-mod re2;
 #[cfg(test)]
 mod tests;
 mod value;

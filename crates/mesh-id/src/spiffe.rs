@@ -74,8 +74,14 @@ pub enum SpiffeId {
 
 /// Text of one path element, decoded: not empty and without control characters. Unlike the other names of this crate
 /// it may hold any other character, a slash or a dot too, because a certificate may.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Element(Box<str>);
+///
+/// Two elements are equal when their texts are, however they were written; see [`SpiffeId::is_exact`].
+#[derive(Debug, Clone)]
+pub struct Element {
+    text: Box<str>,
+    /// Whether it was written as Go's URL writer would have written it.
+    exact: bool,
+}
 
 /// Why a URI is not an identity of the mesh. The holder of the certificate is at fault; a retry does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -153,16 +159,16 @@ impl SpiffeId {
         Self::Service {
             trust_domain,
             partition: Element::from(partition),
-            namespace: Element(namespace.as_str().into()),
-            datacenter: Element(datacenter.as_str().into()),
-            service: Element(service.as_str().into()),
+            namespace: Element::plain(namespace.as_str()),
+            datacenter: Element::plain(datacenter.as_str()),
+            service: Element::plain(service.as_str()),
         }
     }
 
     /// The identity of the mesh gateways of a datacenter: the partition in lower case.
     #[must_use]
     pub fn mesh_gateway(trust_domain: TrustDomain, partition: &Partition, datacenter: &Datacenter) -> Self {
-        let datacenter = Element(datacenter.as_str().into());
+        let datacenter = Element::plain(datacenter.as_str());
         Self::MeshGateway { trust_domain, partition: Element::from(partition), datacenter }
     }
 
@@ -171,6 +177,26 @@ impl SpiffeId {
     #[must_use]
     pub fn matches_uri(&self, uri: &str) -> bool {
         self.to_string() == uri
+    }
+
+    /// Whether the URI that this was read from is byte for byte the one that [`fmt::Display`] writes. An identity that
+    /// was not read from a URI always is.
+    ///
+    /// Consul writes no other form, and the other proxies of a mesh compare text: `/svc/w%65b` and `/ap/default/...`
+    /// are nobody's name there. Who decides by the parts of an identity asks this first.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        match self {
+            Self::Service { partition, namespace, datacenter, service, .. } => {
+                [partition, namespace, datacenter, service].iter().all(|element| element.exact)
+            }
+            Self::Agent { partition, datacenter, node, .. } => {
+                [partition, datacenter, node].iter().all(|element| element.exact)
+            }
+            Self::Server { datacenter, .. } => datacenter.exact,
+            Self::MeshGateway { partition, datacenter, .. } => partition.exact && datacenter.exact,
+            Self::Signing { .. } => true,
+        }
     }
 
     /// The cluster that the identity belongs to.
@@ -193,11 +219,16 @@ impl SpiffeId {
             return Err(SpiffeError::Path);
         }
         let (partition, elements) = match elements.as_slice() {
-            ["ap", partition, rest @ ..] => (Some(Element::decode("partition", partition)?), rest),
+            ["ap", partition, rest @ ..] => {
+                let read = Element::decode("partition", partition)?;
+                // The default partition is never written out.
+                let exact = read.exact && read.as_str() != Partition::DEFAULT;
+                (Some(Element { exact, ..read }), rest)
+            }
             whole => (None, whole),
         };
         let in_partition = partition.is_some();
-        let partition = partition.unwrap_or_else(|| Element(Partition::DEFAULT.into()));
+        let partition = partition.unwrap_or_else(|| Element::plain(Partition::DEFAULT));
         match elements {
             ["ns", namespace, "dc", datacenter, "svc", service] => Ok(Self::Service {
                 trust_domain,
@@ -269,35 +300,68 @@ impl Element {
     /// Takes decoded text; `None` if it is empty or holds a control character.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        (!text.is_empty() && !text.chars().any(char::is_control)).then(|| Self(text.into()))
+        (!text.is_empty() && !text.chars().any(char::is_control)).then(|| Self::plain(text))
     }
 
     /// The decoded text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    fn plain(text: &str) -> Self {
+        Self { text: text.into(), exact: true }
     }
 
     fn decode(element: &'static str, raw: &str) -> Result<Self, SpiffeError> {
-        escape::decode_element(raw).as_deref().and_then(Self::new).ok_or(SpiffeError::Encoding { element })
+        let read = escape::decode_element(raw).as_deref().and_then(Self::new);
+        let read = read.ok_or(SpiffeError::Encoding { element })?;
+        let exact = escape::is_written(raw, &read.text);
+        Ok(Self { exact, ..read })
+    }
+}
+
+impl PartialEq for Element {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Element {}
+
+impl std::hash::Hash for Element {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl PartialOrd for Element {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Element {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
     }
 }
 
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 /// Consul writes partitions in lower case.
 impl From<&Partition> for Element {
     fn from(partition: &Partition) -> Self {
-        Self(partition.as_str().to_ascii_lowercase().into())
+        Self::plain(&partition.as_str().to_ascii_lowercase())
     }
 }
 
 impl From<&NodeName> for Element {
     fn from(node: &NodeName) -> Self {
-        Self(node.as_str().into())
+        Self::plain(node.as_str())
     }
 }

@@ -4,7 +4,7 @@
 //! not around `==` and `!=`. A word such as `not` or `in` is a name where the grammar has no other
 //! use for it, as in the reference grammar.
 
-use super::{Expr, FilterError, MAX_DEPTH, MAX_LENGTH, Match, Operator, literal, re2};
+use super::{Expr, FilterError, MAX_DEPTH, MAX_LENGTH, Match, Operator, literal};
 
 /// Compiled size of one regular expression, in bytes; the default of the regex crate is 10 MiB.
 const REGEX_LIMIT: usize = 1 << 20;
@@ -305,7 +305,7 @@ fn regex(text: &[u8]) -> Result<regex::Regex, FilterError> {
         reason: reason.to_owned(),
     };
     let text = std::str::from_utf8(text).map_err(|_| wrong("it is not UTF-8"))?;
-    let translated = re2::translate(text).map_err(wrong)?;
+    let translated = go_regex::translate(text).map_err(|refused| wrong(&refused.to_string()))?;
     // The last line of an error says why; those before it repeat and underline the expression.
     let build = regex::RegexBuilder::new(&translated).size_limit(REGEX_LIMIT).build();
     build.map_err(|error| wrong(error.to_string().lines().last().unwrap_or_default().trim()))

@@ -122,7 +122,9 @@ fn a_decision_compares_the_text_not_the_meaning() {
     ] {
         assert_eq!(SpiffeId::parse(same_meaning).as_ref(), Ok(&web));
         assert!(!web.matches_uri(same_meaning), "{same_meaning}");
+        assert!(!SpiffeId::parse(same_meaning).unwrap().is_exact(), "{same_meaning}");
     }
+    assert!(web.is_exact());
     assert!(!web.matches_uri("spiffe://1234.CONSUL/ns/default/dc/dc1/svc/web"));
 }
 
@@ -185,6 +187,7 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "(spiffe://)?[a-c./%0-9#?@:-]{0,40}") {
         if let Ok(id) = SpiffeId::parse(&text) {
+            prop_assert_eq!(id.is_exact(), id.to_string() == text);
             prop_assert_eq!(SpiffeId::parse(&id.to_string()), Ok(id));
         }
     }

@@ -1,13 +1,13 @@
 //! Single characters: `\n`, `\x41`, `\101`, `\.`, and how they are written.
 
 /// Any character, a line feed as well.
-pub(super) const ANY: &str = "(?s:.)";
+pub(crate) const ANY: &str = "(?s:.)";
 
 /// What matches nothing: a code point that is no character, such as half of a surrogate pair.
-pub(super) const NEVER: &str = "[a&&b]";
+pub(crate) const NEVER: &str = "[a&&b]";
 
 /// A character by its code point, as a part of a pattern.
-pub(super) fn literal(code: u32) -> String {
+pub(crate) fn literal(code: u32) -> String {
     match char::from_u32(code) {
         Some(char) if char.is_ascii_alphanumeric() => char.into(),
         Some(_) => format!("\\x{{{code:x}}}"),
@@ -16,7 +16,7 @@ pub(super) fn literal(code: u32) -> String {
 }
 
 /// Reads an escape of one character; what it stands for, and the rest.
-pub(super) fn character(text: &str) -> Result<(u32, &str), &'static str> {
+pub(crate) fn character(text: &str) -> Result<(u32, &str), &'static str> {
     const WRONG: &str = "there is an escape that does not exist";
     let mut rest = text.strip_prefix('\\').unwrap_or(text).chars();
     let first = rest.next().ok_or("a backslash is the last character")?;

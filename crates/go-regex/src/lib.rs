@@ -13,11 +13,26 @@ mod tests;
 
 use escape::{ANY, NEVER, literal};
 
-/// Writes a pattern for the `regex` crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;
+
+/// Why Go refuses a pattern. Its author is at fault; a retry does not help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(&'static str);
+
+/// Writes a pattern for the `regex` crate. The work is proportional to its length.
+///
+/// The text that comes out is complete in itself: it may be put into a group of another pattern.
 ///
 /// # Errors
 /// Why Go refuses it.
-pub(super) fn translate(pattern: &str) -> Result<String, &'static str> {
+pub fn translate(pattern: &str) -> Result<String, Refused> {
+    translated(pattern).map_err(Refused)
+}
+
+fn translated(pattern: &str) -> Result<String, &'static str> {
     let mut reader =
         Reader { rest: pattern, flags: Flags::default(), group: Group::default(), around: Vec::new() };
     let mut after_repetition = false;

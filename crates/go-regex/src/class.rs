@@ -4,7 +4,7 @@ use super::escape::{ANY, NEVER, character};
 use std::fmt::Write;
 
 /// Reads a class in brackets; as a part of a pattern, and the rest.
-pub(super) fn bracketed(text: &str) -> Result<(String, &str), &'static str> {
+pub(crate) fn bracketed(text: &str) -> Result<(String, &str), &'static str> {
     const NO_END: &str = "a class has no end: missing \"]\"";
     let text = text.strip_prefix('[').unwrap_or(text);
     let (negated, mut rest) = text.strip_prefix('^').map_or((false, text), |rest| (true, rest));
@@ -82,7 +82,7 @@ fn named(text: &str) -> Result<Option<(&str, &str)>, &'static str> {
 }
 
 /// `\d` and its like, `\pL`, `\p{Greek}`: as an item of a class, and the rest. `None`: something else.
-pub(super) fn escaped(text: &str) -> Result<Option<(String, &str)>, &'static str> {
+pub(crate) fn escaped(text: &str) -> Result<Option<(String, &str)>, &'static str> {
     let mut chars = text.chars();
     let (Some('\\'), Some(kind)) = (chars.next(), chars.next()) else { return Ok(None) };
     let rest = chars.as_str();

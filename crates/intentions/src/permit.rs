@@ -1,0 +1,97 @@
+//! Answers of a check. Only a check makes them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::decision::Decision;
+use crate::mesh::Destination;
+
+/// The answer for a connection.
+#[derive(Debug)]
+#[must_use = "an answer that nobody reads protects nobody"]
+pub enum Verdict {
+    /// It may be connected with the destination.
+    Allow(ConnPermit),
+    /// It must be closed, before anything is connected or read.
+    Deny(Denial),
+    /// Each request on it must be asked for ([`RuleSet::check_request`](crate::RuleSet::check_request)), also where the
+    /// answer is certain: a caller that is denied is told so by an answer to its request.
+    NeedsRequest(Outlook),
+}
+
+/// Leave to connect one connection with its destination. It is as large as a pointer and making it allocates nothing.
+///
+/// It does not end by itself: whoever holds it asks again when the rules change.
+#[derive(Debug, Clone)]
+pub struct ConnPermit(Arc<Decision>);
+
+/// Leave to forward one request to its destination.
+#[derive(Debug, Clone)]
+pub struct RequestPermit(Arc<Decision>);
+
+/// The call may not be made. [`fmt::Display`] says why, as [`Decision`] does.
+#[derive(Debug, Clone)]
+pub struct Denial(Arc<Decision>);
+
+/// What can be said of a connection's requests before there is one. It permits nothing.
+#[derive(Debug, Clone)]
+pub struct Outlook(Option<Arc<Decision>>);
+
+macro_rules! answer {
+    ($name:ident, $allowed:expr) => {
+        impl $name {
+            pub(crate) fn new(decision: &Arc<Decision>) -> Option<Self> {
+                (decision.is_allowed() == $allowed).then(|| Self(Arc::clone(decision)))
+            }
+
+            /// What decided.
+            #[must_use]
+            pub fn why(&self) -> &Decision {
+                &self.0
+            }
+
+            /// The service that it is about.
+            #[must_use]
+            pub fn destination(&self) -> &Destination {
+                self.0.destination()
+            }
+        }
+    };
+}
+
+answer!(ConnPermit, true);
+answer!(RequestPermit, true);
+answer!(Denial, false);
+
+impl Denial {
+    /// Denies whatever the decision says; for the branch where it is known not to allow.
+    pub(crate) fn of(decision: &Arc<Decision>) -> Self {
+        debug_assert!(!decision.is_allowed(), "an allowing decision must become a permit");
+        Self(Arc::clone(decision))
+    }
+}
+
+impl Outlook {
+    pub(crate) fn certain(decision: &Arc<Decision>) -> Self {
+        Self(Some(Arc::clone(decision)))
+    }
+
+    pub(crate) fn open() -> Self {
+        Self(None)
+    }
+
+    /// The decision for every request of this source under the rules as they are; `None` where it depends on the
+    /// request.
+    #[must_use]
+    pub fn decision(&self) -> Option<&Decision> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Denial {}

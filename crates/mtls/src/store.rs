@@ -1,0 +1,372 @@
+//! What the process holds of certificates, published as one state.
+//!
+//! There is one writer ([`CertStore`]) and any number of readers ([`CertWatch`]). A reader takes the state without a
+//! lock; a writer builds the next one aside and swaps it in, so that each handshake sees one state, whole.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls_pki_types::UnixTime;
+
+use crate::accept::Acceptor;
+use crate::connect::{ConnectTarget, Connector};
+use crate::error::NotReady;
+use crate::leaf::{Leaf, LeafKey};
+use crate::sessions::{SessionLimits, SessionPool};
+use crate::trust::{TrustSet, Trusts};
+use crate::{Error, TlsParameters};
+
+/// How a store works.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// The clock. Default: the system's.
+    pub time: Arc<dyn TimeProvider>,
+    /// Bounds of the sessions that clients may resume.
+    pub sessions: SessionLimits,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { time: Arc::new(DefaultTimeProvider), sessions: SessionLimits::default() }
+    }
+}
+
+/// Which version of each part is in use. Numbers grow with each change of content and mean nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Generations {
+    /// Of the leaf.
+    pub leaf: u64,
+    /// Of the roots, our own and the peers'.
+    pub trust: u64,
+    /// Of the TLS parameters.
+    pub parameters: u64,
+}
+
+/// TLS parameters of both directions.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MeshTls {
+    /// Of connections accepted with a mesh identity.
+    pub incoming: TlsParameters,
+    /// Of connections dialed into the mesh.
+    pub outgoing: TlsParameters,
+}
+
+/// A part of the state with the number of its version.
+#[derive(Debug, Clone)]
+pub(crate) struct Versioned<T> {
+    pub(crate) value: Arc<T>,
+    pub(crate) generation: u64,
+}
+
+impl<T: Default> Default for Versioned<T> {
+    fn default() -> Self {
+        Self { value: Arc::default(), generation: 0 }
+    }
+}
+
+/// All of it. Never changed once published.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) generation: u64,
+    pub(crate) trust: Option<Versioned<TrustSet>>,
+    pub(crate) tls: Versioned<MeshTls>,
+    pub(crate) services: HashMap<LeafKey, Arc<Service>>,
+}
+
+/// One service of the state.
+pub(crate) struct Service {
+    pub(crate) leaf: Versioned<Leaf>,
+    pub(crate) trusts: Trusts,
+    pub(crate) acceptor: Result<Acceptor, NotReady>,
+}
+
+impl State {
+    /// The roots and the leaf to connect with.
+    pub(crate) fn identity(
+        &self,
+        key: &LeafKey,
+    ) -> Result<(&Versioned<TrustSet>, &Versioned<Leaf>), NotReady> {
+        let trust = self.trust.as_ref().ok_or(NotReady::NoRoots)?;
+        let leaf = &self.services.get(key).ok_or(NotReady::NoLeaf)?.leaf;
+        ready(trust, leaf)?;
+        Ok((trust, leaf))
+    }
+}
+
+/// A leaf of another trust domain would be refused by everybody who knows these roots.
+fn ready(trust: &Versioned<TrustSet>, leaf: &Versioned<Leaf>) -> Result<(), NotReady> {
+    if leaf.value.id().trust_domain() == trust.value.own().trust_domain() {
+        Ok(())
+    } else {
+        Err(NotReady::OtherTrustDomain)
+    }
+}
+
+/// What writer, readers and everything made of the state have in common.
+pub(crate) struct Shared {
+    pub(crate) state: ArcSwap<State>,
+    pub(crate) time: Arc<dyn TimeProvider>,
+    pub(crate) sessions: Arc<SessionPool>,
+}
+
+/// The writer.
+///
+/// ```
+/// use mtls::{CertStore, LeafKey, MeshTls, StoreOptions};
+///
+/// let (mut store, watch) = CertStore::new(StoreOptions::default());
+/// let published = store.update(|edit| edit.set_mesh_tls(MeshTls::default()))?;
+/// assert!(!published.changed);
+/// let web = LeafKey::new(mesh_id::ServiceName::parse("web")?);
+/// assert!(watch.acceptor(&web).is_err(), "there is neither a root nor a leaf");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct CertStore {
+    shared: Arc<Shared>,
+    next: u64,
+}
+
+/// What a call of [`CertStore::update`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// Number of the state that is now in use.
+    pub generation: u64,
+    /// Whether it is another than before.
+    pub changed: bool,
+    /// Services whose server configuration was built anew: their sessions cannot be resumed.
+    pub rebuilt: Vec<LeafKey>,
+    /// Every service that cannot accept now, and why.
+    pub not_ready: BTreeMap<LeafKey, NotReady>,
+}
+
+/// A set of changes that become visible together.
+pub struct Edit<'a> {
+    state: State,
+    next: &'a mut u64,
+    changed: bool,
+}
+
+impl CertStore {
+    /// An empty store, and its reader.
+    #[must_use]
+    pub fn new(options: StoreOptions) -> (Self, CertWatch) {
+        let sessions = Arc::new(SessionPool::new(options.sessions, Arc::clone(&options.time)));
+        let state = ArcSwap::from_pointee(State::default());
+        let shared = Arc::new(Shared { state, time: options.time, sessions });
+        let watch = CertWatch { shared: Arc::clone(&shared) };
+        (Self { shared, next: 1 }, watch)
+    }
+
+    /// Another reader.
+    #[must_use]
+    pub fn watch(&self) -> CertWatch {
+        CertWatch { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Makes changes and publishes them at once. What is equal to what is in use changes nothing, so that sessions
+    /// live on. Services that nothing changed for keep their configuration and sessions; a change of roots or of the
+    /// incoming parameters builds those of all services anew, which takes some microseconds for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`] if rustls refuses a configuration; then nothing is published.
+    pub fn update(&mut self, change: impl FnOnce(&mut Edit<'_>)) -> Result<Published, Error> {
+        let old = self.shared.state.load_full();
+        let copy = State {
+            generation: old.generation,
+            trust: old.trust.clone(),
+            tls: old.tls.clone(),
+            services: old.services.clone(),
+        };
+        let mut edit = Edit { state: copy, next: &mut self.next, changed: false };
+        change(&mut edit);
+        let Edit { state: mut new, changed, .. } = edit;
+        let mut rebuilt = Vec::new();
+        if changed {
+            for (key, service) in &mut new.services {
+                let before = old.services.get(key);
+                if let Some(next) = rebuild(&self.shared, key, service, before, &new.trust, &new.tls)? {
+                    *service = Arc::new(next);
+                    rebuilt.push(key.clone());
+                }
+            }
+            rebuilt.sort();
+            new.generation += 1;
+        }
+        let not_ready = new
+            .services
+            .iter()
+            .filter_map(|(key, service)| service.acceptor.as_ref().err().map(|why| (key.clone(), *why)))
+            .collect();
+        let generation = new.generation;
+        if changed {
+            let live: HashSet<u64> =
+                new.services.values().filter_map(|one| Some(one.acceptor.as_ref().ok()?.scope())).collect();
+            self.shared.state.store(Arc::new(new));
+            self.shared.sessions.retain(&live);
+        }
+        Ok(Published { generation, changed, rebuilt, not_ready })
+    }
+}
+
+/// The service with a new configuration, or `None` if the one it has is right.
+fn rebuild(
+    shared: &Arc<Shared>,
+    key: &LeafKey,
+    service: &Service,
+    before: Option<&Arc<Service>>,
+    trust: &Option<Versioned<TrustSet>>,
+    tls: &Versioned<MeshTls>,
+) -> Result<Option<Service>, Error> {
+    let leaf = &service.leaf;
+    let wanted = match trust {
+        None => Err(NotReady::NoRoots),
+        Some(trust) => ready(trust, leaf).map(|()| trust),
+    };
+    let same_service = before.is_some_and(|before| before.trusts == service.trusts);
+    let acceptor = match (wanted, &service.acceptor) {
+        (Err(why), Err(known)) if why == *known => return Ok(None),
+        (Err(why), _) => Err(why),
+        (Ok(trust), existing) => {
+            let generations =
+                Generations { leaf: leaf.generation, trust: trust.generation, parameters: tls.generation };
+            if same_service && existing.as_ref().is_ok_and(|one| one.generations() == generations) {
+                return Ok(None);
+            }
+            Ok(Acceptor::build(shared, key, leaf, trust, tls, service.trusts)?)
+        }
+    };
+    Ok(Some(Service { leaf: leaf.clone(), trusts: service.trusts, acceptor }))
+}
+
+impl Edit<'_> {
+    /// Sets the roots. Sessions of other roots cannot be resumed from now on.
+    pub fn set_trust(&mut self, trust: TrustSet) {
+        let same = |old: &Versioned<TrustSet>| old.value.fingerprint() == trust.fingerprint();
+        // The same roots at another time may hold in part only, and what was left out then is used now.
+        match &mut self.state.trust {
+            Some(old) if same(old) => {
+                old.value = Arc::new(trust);
+                self.changed = true;
+            }
+            slot => {
+                *slot = Some(Versioned { value: Arc::new(trust), generation: *self.next });
+                self.step();
+            }
+        }
+    }
+
+    /// Sets the leaf of a service, and whose certificates it accepts.
+    pub fn set_leaf(&mut self, key: LeafKey, leaf: Leaf, trusts: Trusts) {
+        let old = self.state.services.get(&key);
+        let same_leaf = old.is_some_and(|old| old.leaf.value.fingerprint() == leaf.fingerprint());
+        if same_leaf && old.is_some_and(|old| old.trusts == trusts) {
+            return;
+        }
+        let leaf = match old {
+            Some(old) if same_leaf => old.leaf.clone(),
+            _ => Versioned { value: Arc::new(leaf), generation: *self.next },
+        };
+        let acceptor = Err(NotReady::NoRoots);
+        self.state.services.insert(key, Arc::new(Service { leaf, trusts, acceptor }));
+        self.step();
+    }
+
+    /// Forgets a service. Connections that it has go on.
+    pub fn remove_leaf(&mut self, key: &LeafKey) {
+        self.changed |= self.state.services.remove(key).is_some();
+    }
+
+    /// Sets the TLS parameters of the mesh.
+    pub fn set_mesh_tls(&mut self, tls: MeshTls) {
+        if *self.state.tls.value != tls {
+            self.state.tls = Versioned { value: Arc::new(tls), generation: *self.next };
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        *self.next += 1;
+        self.changed = true;
+    }
+}
+
+/// A reader. Cloning it and reading from it are cheap.
+#[derive(Clone)]
+pub struct CertWatch {
+    shared: Arc<Shared>,
+}
+
+impl CertWatch {
+    /// Number of the state in use; another one means that something was published.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.shared.state.load().generation
+    }
+
+    /// What accepts connections for a service, as it is now. Take a new one for each connection.
+    ///
+    /// # Errors
+    ///
+    /// What the service lacks. Answer such a connection like an unknown name.
+    pub fn acceptor(&self, key: &LeafKey) -> Result<Acceptor, NotReady> {
+        let state = self.shared.state.load();
+        match state.services.get(key) {
+            Some(service) => service.acceptor.clone(),
+            None if state.trust.is_none() => Err(NotReady::NoRoots),
+            None => Err(NotReady::NoLeaf),
+        }
+    }
+
+    /// What connects to a target with the identity `key`. Make one when a route is compiled and keep it: it follows
+    /// every change of leaf, roots and parameters, and its sessions are its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NothingExpected`] without an expected identity, [`Error::ServerName`] for a name that TLS cannot ask for.
+    /// That there is no leaf or root yet is told when connecting.
+    pub fn connector(&self, key: LeafKey, target: ConnectTarget) -> Result<Connector, Error> {
+        Connector::new(Arc::clone(&self.shared), key, target)
+    }
+
+    /// The leaf of a service.
+    #[must_use]
+    pub fn leaf(&self, key: &LeafKey) -> Option<Arc<Leaf>> {
+        self.shared.state.load().services.get(key).map(|service| Arc::clone(&service.leaf.value))
+    }
+
+    /// Every leaf, in order: for pages and alarms.
+    #[must_use]
+    pub fn leaves(&self) -> BTreeMap<LeafKey, Arc<Leaf>> {
+        let state = self.shared.state.load();
+        state.services.iter().map(|(key, service)| (key.clone(), Arc::clone(&service.leaf.value))).collect()
+    }
+
+    /// The roots.
+    #[must_use]
+    pub fn trust(&self) -> Option<Arc<TrustSet>> {
+        self.shared.state.load().trust.as_ref().map(|trust| Arc::clone(&trust.value))
+    }
+
+    /// The time by the clock that the store was given.
+    #[must_use]
+    pub fn now(&self) -> Option<UnixTime> {
+        self.shared.time.current_time()
+    }
+}
+
+impl fmt::Debug for CertStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertStore").field("generation", &self.watch().generation()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CertWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertWatch").field("generation", &self.generation()).finish_non_exhaustive()
+    }
+}
