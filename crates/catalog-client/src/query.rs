@@ -6,6 +6,7 @@ mod catalog;
 mod config;
 mod connect;
 mod health;
+mod link;
 mod peering;
 mod typed;
 mod url;
@@ -15,6 +16,7 @@ pub use catalog::{CatalogDatacenters, CatalogServices, FederationGateways, Gatew
 pub use config::{ConfigEntry, ConfigList};
 pub use connect::{CaLeaf, CaRoots, DiscoveryChain, IntentionMatch, Intentions};
 pub use health::{CriticalCheck, CriticalChecks, HealthConnect, HealthService};
+pub use link::{GatewayService, ServiceRef};
 pub use peering::{ExportedServices, Peerings};
 
 use bytes::Bytes;
@@ -137,6 +139,9 @@ pub struct Answer {
     pub last_contact: Option<u64>,
     /// `X-Consul-KnownLeader`.
     pub known_leader: Option<bool>,
+    /// `X-Cache: HIT` with this `Age` in seconds: the agent's own copy, which ages only while the agent has lost
+    /// its servers. Roots and leaves are always answered so (consul-api 2.2).
+    pub cache_age: Option<u64>,
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use catalog_client::{
     query::{
         AgentSelf, AgentService, AgentServices, Blocking, CaLeaf, CaRoots, CatalogDatacenters,
         CatalogServices, ConfigEntry, ConfigList, CriticalChecks, DiscoveryChain, ExportedServices,
-        FederationGateways, GatewayServices, HealthConnect, HealthService, IntentionMatch, Intentions,
-        Peerings, StatusLeader, TokenSelf,
+        FederationGateways, GatewayService, GatewayServices, HealthConnect, HealthService, IntentionMatch,
+        Intentions, Peerings, StatusLeader, TokenSelf,
     },
 };
 use serde::Deserialize;
@@ -50,6 +50,65 @@ fn services_of_gateways() {
     assert_eq!(linked[1]["SNI"], "db.example.internal");
     assert!(read(&query, "1.10.1/catalog-gateway-services-unknown.json").is_empty(), "null");
     assert_eq!(read(&query, "1.21/gateway-services_egress.json").len(), 2);
+}
+
+#[test]
+fn rows_of_linked_services() {
+    let query = GatewayServices::<GatewayService>::new("egress-all");
+    let linked = read(&query, "1.10.1/catalog-gateway-services-egress-all.json");
+    let row = |name: &str| linked.iter().find(|row| &*row.service.name == name).expect("the row");
+    let wild = row("banner");
+    assert!(wild.from_wildcard && &*wild.gateway.name == "egress-all" && !wild.is_destination());
+    assert_eq!((&*wild.ca_file, &*wild.sni), ("/etc/gateway/ext-ca.pem", "fallback.ext.example"));
+    let own = row("billing");
+    assert!(!own.from_wildcard && own.ca_file.is_empty() && own.sni.is_empty(), "nothing is inherited");
+    assert_eq!((&*own.gateway_kind, own.auto_host_rewrite), ("terminating-gateway", None));
+
+    let linked = read(&query, "1.10.1/catalog-gateway-services-terminating.json");
+    let files = linked.iter().map(|row| (&*row.ca_file, &*row.cert_file, &*row.key_file));
+    assert!(
+        files
+            .into_iter()
+            .any(|files| files == ("/etc/ssl/billing-ca.pem", "/etc/ssl/client.pem", "/etc/ssl/client.key"))
+    );
+    for row in read(&query, "1.21/gateway-services_egress.json") {
+        assert!(!row.service_kind.is_empty(), "{row:?}");
+    }
+    assert!(read(&query, "1.10.1/catalog-gateway-services-unknown.json").is_empty(), "null");
+
+    // Fields of tomorrow, and nothing where a field was.
+    let odd =
+        br#"[{"Service":{"Name":"a","New":1},"CAFile":null,"FromWildcard":null,"Hosts":null,"Port":null,
+        "ServiceKind":"destination","AutoHostRewrite":true,"Newer":[{}]},{"Service":null}]"#;
+    let odd = query.decode(&Bytes::from_static(odd)).expect("it can be read");
+    assert!(odd[0].is_destination() && odd[0].auto_host_rewrite == Some(true) && odd[0].hosts.is_empty());
+    assert!(odd[1].service.name.is_empty());
+}
+
+#[test]
+fn what_is_denied_by_default() {
+    let of = |body: &str| AgentSelf.decode(&Bytes::from(body.to_owned())).map(|info| info.default_deny());
+    let body = |debug: &str| {
+        format!(r#"{{"Config":{{"Version":"1.18.0","Datacenter":"dc1"}},"DebugConfig":{debug}}}"#)
+    };
+    for (debug, denies) in [
+        (r#"{"ACLDefaultPolicy":"deny"}"#, Some(true)),
+        (r#"{"ACLResolverSettings":{"ACLDefaultPolicy":"deny"}}"#, Some(true)),
+        (r#"{"ACLDefaultPolicy":"deny","DefaultIntentionPolicy":"allow"}"#, Some(false)),
+        (
+            r#"{"ACLResolverSettings":{"ACLDefaultPolicy":"allow"},"DefaultIntentionPolicy":"deny"}"#,
+            Some(true),
+        ),
+        (r#"{"ACLResolverSettings":{"ACLDefaultPolicy":"deny"},"DefaultIntentionPolicy":""}"#, Some(true)),
+        (r#"{"ACLResolverSettings":null,"ACLDefaultPolicy":"maybe"}"#, None),
+        ("{}", None),
+    ] {
+        assert_eq!(of(&body(debug)), Ok(denies), "{debug}");
+    }
+    for version in ["1.10.1", "1.21"] {
+        let info = read(&AgentSelf, &format!("{version}/agent-self.json"));
+        assert_eq!((&*info.acl_default_policy, info.default_deny()), ("allow", Some(false)), "{version}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use catalog_client::config::ConfigError;
 use catalog_client::registration::{Bind, Flags, GatewayKind, GatewayRegistration, HostNetwork, Place};
 use gateway_state::Reader;
 use gateway_state::consul::{ConsulConfig, ConsulHandle, ConsulSource, Like, Own};
-use gateway_state::mesh::{MeshSnapshot, SetPolicy};
+use gateway_state::mesh::{MeshRole, MeshSnapshot, SetPolicy};
 
 use crate::settings::format::show_duration;
 use crate::settings::{ConsulSettings, OwnService, Register, Role, Settings};
@@ -97,7 +97,7 @@ pub(crate) fn source(
     consul: &ConsulSettings,
     client: Client,
     registration: Option<GatewayRegistration>,
-) -> (ConsulSource, Reader<MeshSnapshot>, ConsulHandle) {
+) -> (ConsulSource<MeshRole>, Reader<MeshSnapshot>, ConsulHandle) {
     let own = match (&consul.own, registration) {
         (OwnService::Register(register), Some(registration)) => Own::Register {
             place: place(register, &registration),
@@ -108,7 +108,7 @@ pub(crate) fn source(
         (OwnService::OfNode { id, node }, _) => Own::OfNode { id: id.clone(), node: node.clone() },
         _ => Own::OnlyOne,
     };
-    ConsulSource::new(client, config(settings, consul, own))
+    ConsulSource::new(client, config(settings, consul, own), ())
 }
 
 /// A source that only looks: it registers nothing, and reads no services but those that are `like`. The
@@ -118,7 +118,7 @@ pub(crate) fn looking(
     consul: &ConsulSettings,
     client: Client,
     like: Like,
-) -> (ConsulSource, Reader<MeshSnapshot>, ConsulHandle) {
+) -> (ConsulSource<MeshRole>, Reader<MeshSnapshot>, ConsulHandle) {
     let own = match &consul.own {
         OwnService::OfNode { id, node } | OwnService::Register(Register { id, node: Some(node), .. }) => {
             Own::OfNode { id: id.clone(), node: node.clone() }
@@ -131,7 +131,7 @@ pub(crate) fn looking(
     let mut config = ConsulConfig { only: Some(like), ..config(settings, consul, own) };
     // HTTP/1.1 has no way to take a question back: the agent keeps its connection for so long.
     config.plan.watch.wait = config.plan.watch.wait.min(SHORT_WAIT);
-    ConsulSource::new(client, config)
+    ConsulSource::new(client, config, ())
 }
 
 /// How the settings want their Consul to be read.

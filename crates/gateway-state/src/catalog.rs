@@ -5,15 +5,18 @@
 //! `[Mesh]` at all.
 
 mod keep;
+mod links;
 mod merge;
 
 use crate::{
+    bytes::FileBytes,
     document::{Documents, FileRef},
     problem::Problem,
     snapshot::Rejected,
 };
 pub(crate) use keep::keep_last_good;
-pub(crate) use merge::{Before, Merged, merge, problem_at};
+pub(crate) use links::{is_local, wildcard};
+pub(crate) use merge::{Before, Merged, merge, problem_at, problem_of};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// Files by path, in whose order they count.
@@ -51,10 +54,19 @@ impl<D> Clone for In<'_, D> {
 
 impl<D> Copy for In<'_, D> {}
 
-/// Whether a file that a document names is what it should be.
+/// The files that documents name.
 pub(crate) trait References {
+    /// What is in it; `Err` with what is wrong if it cannot be read.
+    fn bytes(&mut self, file: &FileRef) -> Result<FileBytes, String>;
+
     /// `Err` with what is wrong if it cannot be read or holds no certificate.
-    fn certificates(&mut self, file: &FileRef) -> Result<(), String>;
+    fn certificates(&mut self, file: &FileRef) -> Result<(), String> {
+        let bytes = self.bytes(file)?;
+        let label = b"-----BEGIN CERTIFICATE-----";
+        let has = bytes.expose().windows(label.len()).any(|window| window == label);
+        if has { Ok(()) } else { Err(format!("{} holds no PEM CERTIFICATE", file.path.display())) }
+    }
+
     /// What is doubtful about a private key's file, if anything.
     fn key(&mut self, file: &FileRef) -> Option<String>;
 }

@@ -4,6 +4,7 @@
 //! same id from before; only a difference costs an allocation and counts as compiled.
 
 mod member;
+mod names;
 mod row;
 mod service;
 
@@ -12,7 +13,8 @@ use crate::{
     target::{Rule, Target, TargetEndpoint},
 };
 pub(crate) use member::Member;
-use mesh_endpoints::SetPolicy;
+use mesh_endpoints::{Balancer, SetPolicy};
+pub use names::NameMode;
 pub(crate) use row::{check_filter, check_filter_of_answers};
 pub(crate) use service::{Named, here, no_host_name, service};
 use std::{sync::Arc, time::Duration};
@@ -30,6 +32,10 @@ pub(crate) struct Compiler<'a> {
     pub(crate) own: &'a MeshIdentity,
     before: &'a dyn Before,
     pub(crate) policy: SetPolicy,
+    /// What stands for a choice by hash, where there is no request to hash.
+    pub(crate) hashing: Balancer,
+    /// How names among addresses are used.
+    pub(crate) names: NameMode,
     /// Of the names of a gateway only the first is used, where its registration asks for that.
     pub(crate) only_first_name: bool,
     /// The endpoints of the target at hand.
@@ -75,6 +81,8 @@ impl<'a> Compiler<'a> {
             own,
             before,
             policy,
+            hashing: Balancer::RoundRobin,
+            names: NameMode::All,
             only_first_name: false,
             endpoints: Vec::new(),
             unusable: Vec::new(),
@@ -114,6 +122,9 @@ impl<'a> Compiler<'a> {
 
     /// Makes a target of the endpoints at hand, or takes the one from before that is equal.
     pub(crate) fn finish(&mut self, id: Option<&Arc<str>>, layout: &Layout<'_>) {
+        if self.names.drops_addresses(&mut self.endpoints) {
+            self.unusable.push(NameMode::WARNING.to_owned());
+        }
         // The order of files must not show.
         self.endpoints.sort_by(|a, b| {
             (&a.host, a.port, !a.healthy, &a.label).cmp(&(&b.host, b.port, !b.healthy, &b.label))

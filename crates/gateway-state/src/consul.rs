@@ -15,23 +15,22 @@ mod event;
 mod handle;
 mod identity;
 mod like;
-mod names;
+mod mesh;
 mod own;
 mod readiness;
 mod report;
+mod role;
 mod state;
 mod view;
 
 pub use config::{ConsulConfig, Own};
 pub use handle::ConsulHandle;
 pub use like::Like;
+pub use role::ConsulRole;
 pub use state::{SourceState, Traffic};
 pub use view::ConsulView;
 
-use crate::{
-    mesh::MeshSnapshot,
-    publish::{Publisher, Reader},
-};
+use crate::publish::{Publisher, Reader};
 use catalog_client::Client;
 use driver::Driver;
 use handle::Command;
@@ -41,27 +40,32 @@ use tokio::sync::mpsc;
 /// Words to a source that wait to be heard; more are dropped, each can be said again.
 const COMMANDS: usize = 64;
 
-/// A source that is not running yet.
+/// A source that is not running yet, for one role: `ConsulSource::<MeshRole>::new(..)`.
 #[derive(Debug)]
-pub struct ConsulSource {
+pub struct ConsulSource<R: ConsulRole> {
     client: Client,
     config: ConsulConfig,
-    publisher: Publisher<MeshSnapshot>,
+    options: R::Options,
+    publisher: Publisher<R::Snapshot>,
     commands: mpsc::Receiver<Command>,
     shared: Arc<handle::Shared>,
 }
 
-impl ConsulSource {
+impl<R: ConsulRole> ConsulSource<R> {
     /// A source, the reader of its snapshots, and its handle. The first snapshot knows nothing and has
-    /// generation 0; the next comes when everything needed is known.
+    /// generation 0; the next comes when everything needed is known. `options` are the role's own settings.
     #[must_use]
-    pub fn new(client: Client, config: ConsulConfig) -> (Self, Reader<MeshSnapshot>, ConsulHandle) {
-        let nothing = Arc::new(MeshSnapshot::nothing());
+    pub fn new(
+        client: Client,
+        config: ConsulConfig,
+        options: R::Options,
+    ) -> (Self, Reader<R::Snapshot>, ConsulHandle) {
+        let nothing = Arc::new(R::nothing());
         let (publisher, reader) = Publisher::new(nothing);
         let (sender, commands) = mpsc::channel(COMMANDS);
         let shared = Arc::new(handle::Shared::new(client.clone()));
         let handle = ConsulHandle::new(shared.clone(), sender);
-        (Self { client, config, publisher, commands, shared }, reader, handle)
+        (Self { client, config, options, publisher, commands, shared }, reader, handle)
     }
 
     /// Asks, watches and publishes, until the process ends. Call it on a tokio runtime.

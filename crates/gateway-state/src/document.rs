@@ -20,7 +20,10 @@ mod toml;
 use crate::problem::Problem;
 pub(crate) use address::host;
 use cx::{Cx, Found};
-pub(crate) use entry::{Body, Entry, Link, Resolver, Subset};
+pub(crate) use entry::{
+    Body, Choice, Destination, Entry, Intentions, Link, LinkTls, MeshOptions, Resolver, ServiceDefaults,
+    Subset,
+};
 pub(crate) use gateway::{Leaf, Peer, Server};
 pub(crate) use instance::{Instance, Kind, More, Status};
 pub(crate) use mesh::{FileRef, MeshDoc};
@@ -72,6 +75,11 @@ pub(crate) trait Document: Clone {
     fn name(&self) -> String;
     /// Where it was found.
     fn place(&self) -> Place;
+    /// Whether it is used although something in it is wrong: what is wrong closes something, so an older
+    /// version must not keep it open.
+    fn denies(&self) -> bool {
+        false
+    }
 }
 
 /// The documents of one file that are in use.
@@ -121,7 +129,7 @@ impl Documents {
     }
 }
 
-/// A document that is not in use because it is wrong.
+/// A document that is wrong, and so not in use for the most part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Broken {
     /// Its table; `None` when not even that is known.
@@ -130,6 +138,8 @@ pub(crate) struct Broken {
     pub(crate) name: Option<String>,
     /// What is wrong with it, as positions in [`Parsed::problems`].
     pub(crate) problems: std::ops::Range<usize>,
+    /// It is in use all the same, see [`Document::denies`].
+    pub(crate) in_use: bool,
 }
 
 /// What a file says.
@@ -269,15 +279,24 @@ impl Decoder<'_> {
             "Server" => keep(gateway::server(node, place, cx), before, cx, &mut documents.servers),
             "Peer" => keep(gateway::peer(node, place, self.folder, cx), before, cx, &mut documents.peers),
             "Route" => keep(route::decode(node, place, cx), before, cx, &mut documents.routes),
-            _ => keep(entry::decode(node, place, cx), before, cx, &mut documents.entries),
+            _ => {
+                let entry = entry::decode(node, place, self.folder, cx);
+                keep(entry, before, cx, &mut documents.entries)
+            }
         };
-        if let Err(name) = name {
-            self.reject(Some(table), name, first);
+        match name {
+            Ok(Kept::Whole) => {}
+            Ok(Kept::Denying(name)) => {
+                let problems = first..self.cx.problems.len();
+                self.broken.push(Broken { table: Some(table), name: Some(name), problems, in_use: true });
+            }
+            Err(name) => self.reject(Some(table), name, first),
         }
     }
 
     fn reject(&mut self, table: Option<&'static str>, name: Option<String>, first: usize) {
-        self.broken.push(Broken { table, name, problems: first..self.cx.problems.len() });
+        let problems = first..self.cx.problems.len();
+        self.broken.push(Broken { table, name, problems, in_use: false });
     }
 
     fn unknown_key(&mut self, key: &Key<'_>) {
@@ -322,19 +341,28 @@ impl Decoder<'_> {
     }
 }
 
+/// A document that is in use.
+enum Kept {
+    Whole,
+    /// In spite of what is wrong with it; its name.
+    Denying(String),
+}
+
 /// Keeps a document if nothing was found wrong with it; else answers with its name as far as known.
 fn keep<D: Document>(
     read: Result<D, Option<String>>,
     before: usize,
     cx: &Cx<'_>,
     list: &mut Vec<D>,
-) -> Result<(), Option<String>> {
+) -> Result<Kept, Option<String>> {
     let document = read?;
-    if cx.count() > before {
-        return Err(Some(document.name()));
-    }
+    let kept = match (cx.count() > before, document.denies()) {
+        (false, _) => Kept::Whole,
+        (true, true) => Kept::Denying(document.name()),
+        (true, false) => return Err(Some(document.name())),
+    };
     list.push(document);
-    Ok(())
+    Ok(kept)
 }
 
 fn table(key: &str) -> Option<&'static str> {

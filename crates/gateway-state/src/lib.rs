@@ -13,11 +13,13 @@
 //! * [`mesh`]: that set -> the name table of a mesh gateway; pure, no clock, no files;
 //! * [`FileSource`]: the files, watched; the only part that touches the system.
 
+mod bytes;
 mod catalog;
 mod changes;
 mod compile;
 pub mod consul;
 mod document;
+mod entry_lists;
 pub use catalog_client::filter;
 pub mod mesh;
 mod problem;
@@ -26,6 +28,7 @@ mod role;
 mod snapshot;
 mod source;
 mod target;
+pub mod terminating;
 
 pub use problem::{Problem, Problems};
 pub use publish::{Publisher, Reader};

@@ -2,11 +2,12 @@
 
 use crate::{
     catalog::{Merged, References},
+    document::MeshDoc,
     problem::Problem,
     snapshot::{Head, MeshIdentity, Rejected, Snapshot},
     source::SourceConfig,
 };
-use std::{fmt, time::SystemTime};
+use std::{fmt, path::Path, time::SystemTime};
 
 /// A kind of gateway: which snapshot it makes of documents, and what it has to be told besides them.
 ///
@@ -42,7 +43,11 @@ pub trait Compile<R: Role>: fmt::Debug + Send + 'static {
 pub struct Input<'a> {
     pub(crate) merged: &'a Merged<'a>,
     /// `None`: there is no valid `[Mesh]`, so nothing has a name; what can be checked was.
-    pub(crate) mesh: Option<&'a MeshIdentity>,
+    pub(crate) mesh: Option<&'a MeshDoc>,
+    /// The catalog's path.
+    pub(crate) root: &'a Path,
+    /// It is the first time: what is wrong refuses the catalog.
+    pub(crate) first: bool,
     /// The files that documents name.
     pub(crate) references: &'a mut dyn References,
     pub(crate) now: SystemTime,
@@ -53,6 +58,8 @@ pub struct Input<'a> {
 pub struct Outcome {
     /// Whether anything in the snapshot differs.
     pub(crate) changed: bool,
+    /// Who and where the gateway is, where that is not what the newest `[Mesh]` says: its roots are wrong.
+    pub(crate) identity: Option<MeshIdentity>,
     /// How much was made anew.
     pub(crate) compiled: u64,
     /// Documents that are wrong next to others, or because of the files that they name.

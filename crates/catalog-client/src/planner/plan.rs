@@ -135,8 +135,19 @@ impl<E: Send + 'static, A: Asker> Planner<E, A> {
         make: impl Fn(&str) -> Q + Clone + Send + Sync + 'static,
         to_event: impl Fn(&Arc<str>, Update<Q::Document>) -> E + Send + Sync + 'static,
     ) -> FamilyId {
+        self.family_with(Arc::clone(&self.config), make, to_event)
+    }
+
+    /// A family with bounds and rounds of its own. Timers of reads, room for events and what lists cost are
+    /// those of the planner.
+    pub fn family_with<Q: Query>(
+        &self,
+        config: Arc<PlanConfig>,
+        make: impl Fn(&str) -> Q + Clone + Send + Sync + 'static,
+        to_event: impl Fn(&Arc<str>, Update<Q::Document>) -> E + Send + Sync + 'static,
+    ) -> FamilyId {
         let any = make("");
-        let schedule = Schedule::new(Arc::clone(&self.config), Nature::of(&any, None), now());
+        let schedule = Schedule::new(config, Nature::of(&any, None), now());
         let path = make.clone();
         let path = Box::new(move |name: &str| path(name).path());
         let blocked = Arc::clone(&self.blocked);
@@ -160,9 +171,9 @@ impl<E: Send + 'static, A: Asker> Planner<E, A> {
     /// refused: their number is returned.
     pub fn set_names(&self, id: FamilyId, names: impl IntoIterator<Item = Arc<str>>) -> usize {
         let Some(family) = self.family_of(id) else { return 0 };
-        let refused = family.change(|schedule| schedule.set_names(now(), names));
+        let (refused, limit) =
+            family.change(|schedule| (schedule.set_names(now(), names), schedule.max_names()));
         if refused > 0 {
-            let limit = self.config.max_names;
             tracing::warn!(endpoint = family.endpoint, refused, limit, "names are not followed: too many");
         }
         refused
@@ -181,6 +192,14 @@ impl<E: Send + 'static, A: Asker> Planner<E, A> {
     pub fn read_now(&self, id: FamilyId, name: &str) {
         if let Some(family) = self.family_of(id) {
             family.change(|schedule| schedule.read_now(now(), name));
+        }
+    }
+
+    /// Has these names read once within a time, spread evenly over it, whatever their turn. Nothing happens for
+    /// names that are long-polled.
+    pub fn read_within(&self, id: FamilyId, names: &[Arc<str>], within: Duration) {
+        if let Some(family) = self.family_of(id) {
+            family.change(|schedule| schedule.read_within(now(), names, within));
         }
     }
 

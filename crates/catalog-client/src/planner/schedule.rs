@@ -258,6 +258,11 @@ impl Schedule {
         self.there
     }
 
+    /// How many there may be.
+    pub(super) fn max_names(&self) -> usize {
+        self.config.max_names
+    }
+
     /// Whether names wait for their turn: then what wakes nearby is news for them.
     pub(super) fn is_read_in_turn(&self) -> bool {
         self.mode != Some(Mode::Block)

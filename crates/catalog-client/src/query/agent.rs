@@ -33,8 +33,24 @@ pub struct AgentInfo {
     pub dns_domain: Box<str>,
     /// `allow` or `deny`, from 1.18; empty: the default policy of the ACLs decides.
     pub default_intention_policy: Box<str>,
+    /// `allow` or `deny`: the default policy of the ACLs, which is `allow` while ACLs are off; empty: not said.
+    pub acl_default_policy: Box<str>,
     /// Whether peering is on; `None` before 1.13.
     pub peering: Option<bool>,
+}
+
+impl AgentInfo {
+    /// Whether a connection that no intention is about is denied (intentions 4): what `default_intention_policy`
+    /// says, else the default policy of the ACLs. `None`: the agent says neither.
+    #[must_use]
+    pub fn default_deny(&self) -> Option<bool> {
+        let policies = [&self.default_intention_policy, &self.acl_default_policy];
+        policies.into_iter().find_map(|policy| match &**policy {
+            "deny" => Some(true),
+            "allow" => Some(false),
+            _ => None,
+        })
+    }
 }
 
 impl Query for AgentSelf {
@@ -71,6 +87,13 @@ impl Query for AgentSelf {
             server: config.server,
             dns_domain: debug_config.dns_domain,
             default_intention_policy: debug_config.default_intention_policy,
+            acl_default_policy: [
+                debug_config.acl_resolver_settings.acl_default_policy,
+                debug_config.acl_default_policy,
+            ]
+            .into_iter()
+            .find(|policy| !policy.is_empty())
+            .unwrap_or_default(),
             peering: debug_config.peering_enabled,
         })
     }
@@ -106,7 +129,20 @@ struct DebugConfig {
     dns_domain: Box<str>,
     #[serde(deserialize_with = "or_default")]
     default_intention_policy: Box<str>,
+    /// Up to 1.10.
+    #[serde(rename = "ACLDefaultPolicy", deserialize_with = "or_default")]
+    acl_default_policy: Box<str>,
+    /// From 1.11 on.
+    #[serde(rename = "ACLResolverSettings", deserialize_with = "or_default")]
+    acl_resolver_settings: AclResolverSettings,
     peering_enabled: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AclResolverSettings {
+    #[serde(rename = "ACLDefaultPolicy", deserialize_with = "or_default")]
+    acl_default_policy: Box<str>,
 }
 
 /// A registration on this agent, by its **id**, with what `proxy-defaults` and `service-defaults` add

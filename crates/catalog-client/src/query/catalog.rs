@@ -1,7 +1,7 @@
 //! What there is: datacenters, names of services, gateways.
 
 use super::{
-    Blocking, Query, decode_json,
+    Blocking, GatewayService, Query, decode_json,
     typed::{Brings, typed},
     url::{ALL_NODES, ALL_SERVICES, Url, rule},
 };
@@ -90,7 +90,7 @@ impl Query for CatalogDatacenters {
 
 /// Services that are linked to an ingress or terminating gateway, by the gateway's service name
 /// (`catalog/gateway-services/<gateway>`). From 1.8. Empty before gateway and entry exist.
-pub struct GatewayServices<T> {
+pub struct GatewayServices<T = GatewayService> {
     gateway: Box<str>,
     document: Brings<T>,
 }

@@ -272,6 +272,7 @@ pub(crate) fn answer(index: u64, body: Option<&str>) -> Answer {
         default_deny: None,
         last_contact: None,
         known_leader: None,
+        cache_age: None,
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Feed {
 
 enum Waiting {
     Files(Box<FileSource>),
-    Consul(Box<ConsulSource>),
+    Consul(Box<ConsulSource<gateway_state::mesh::MeshRole>>),
 }
 
 /// Reaches the source while it runs.

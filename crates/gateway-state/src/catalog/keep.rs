@@ -32,12 +32,14 @@ pub(crate) fn keep_last_good(
     }
     let nothing = Documents::default();
     let old = previous.map_or(&nothing, |file| &file.documents);
-    let kept = fill(&mut parsed.documents, old, &parsed.broken);
+    let gaps: Vec<&Broken> = parsed.broken.iter().filter(|broken| !broken.in_use).collect();
+    let kept = fill(&mut parsed.documents, old, &gaps);
     let mut rejected = Vec::new();
     let mut named = 0;
     for broken in &parsed.broken {
         let document = broken.name.clone().or(broken.table.map(str::to_owned)).unwrap_or_default();
-        let kept = broken.name.as_ref().map_or(!kept.is_empty(), |name| kept.contains(name));
+        let older = broken.name.as_ref().map_or(!kept.is_empty(), |name| kept.contains(name));
+        let kept = older && !broken.in_use;
         let problems = parsed.problems.get(broken.problems.clone()).unwrap_or_default();
         named = named.max(broken.problems.end);
         rejected.extend(reject(document, kept, problems));
@@ -47,7 +49,7 @@ pub(crate) fn keep_last_good(
 }
 
 /// Takes over what is missing, table by table. Answers with the names of what was taken over.
-fn fill(new: &mut Documents, old: &Documents, broken: &[Broken]) -> HashSet<String> {
+fn fill(new: &mut Documents, old: &Documents, broken: &[&Broken]) -> HashSet<String> {
     let mut kept = HashSet::new();
     if broken.is_empty() {
         return kept;
@@ -66,7 +68,7 @@ fn refill<D: Document>(
     table: &'static str,
     new: &mut Vec<D>,
     old: &[D],
-    broken: &[Broken],
+    broken: &[&Broken],
     kept: &mut HashSet<String>,
 ) {
     let mine = || broken.iter().filter(|broken| broken.table.is_none_or(|name| name == table));

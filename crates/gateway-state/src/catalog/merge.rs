@@ -2,7 +2,7 @@
 
 use super::{CatalogFile, Files, In, References};
 use crate::{
-    document::{Document, Entry, FileRef, Instance, MeshDoc, Route},
+    document::{Document, Entry, FileRef, Instance, Leaf, MeshDoc, Route},
     problem::Problem,
     snapshot::{MeshIdentity, Rejected},
 };
@@ -18,6 +18,7 @@ pub(crate) struct Merged<'a> {
     pub(crate) mesh: Option<&'a MeshDoc>,
     pub(crate) instances: Vec<In<'a, Instance>>,
     pub(crate) entries: Vec<In<'a, Entry>>,
+    pub(crate) leaves: Vec<In<'a, Leaf>>,
     pub(crate) routes: Vec<In<'a, Route>>,
     /// What was left out, on top of what the files themselves leave out.
     pub(crate) rejected: Vec<Rejected>,
@@ -31,6 +32,7 @@ impl Merged<'_> {
             mesh: None,
             instances: Vec::new(),
             entries: Vec::new(),
+            leaves: Vec::new(),
             routes: Vec::new(),
             rejected: Vec::new(),
             warnings: Vec::new(),
@@ -93,7 +95,7 @@ pub(crate) fn merge<'a>(
             warnings.push(problem_of(leaf.file, &leaf.document.key, message));
         }
     }
-    Merged { mesh, instances, entries, routes, rejected: merger.rejected, warnings }
+    Merged { mesh, instances, entries, leaves, routes, rejected: merger.rejected, warnings }
 }
 
 struct Merger<'b> {
@@ -230,7 +232,8 @@ fn wrong<'r>(files: &'r [FileRef], references: &mut dyn References) -> Vec<(&'r 
     files.iter().filter_map(|file| Some((file, references.certificates(file).err()?))).collect()
 }
 
-fn problem_of(file: &CatalogFile, named: &FileRef, message: String) -> Problem {
+/// A problem of a file that a document names.
+pub(crate) fn problem_of(file: &CatalogFile, named: &FileRef, message: String) -> Problem {
     let path = named.key.clone();
     Problem { file: PathBuf::from(&*file.path), line: Some(named.line), path, message, hint: None }
 }

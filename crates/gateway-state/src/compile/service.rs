@@ -2,7 +2,7 @@
 
 use super::{Compiler, Label, Layout, Member};
 use crate::{
-    document::{Resolver, Subset},
+    document::{Choice, Resolver, Subset},
     snapshot::MeshIdentity,
     target::Rule,
 };
@@ -36,7 +36,11 @@ pub(crate) fn service(
     if let Some(resolver) = resolver {
         let wanted = resolver.default_subset.as_deref();
         default = resolver.subsets.iter().find(|subset| Some(&*subset.name) == wanted);
-        policy.balancer = resolver.balancer.unwrap_or(policy.balancer);
+        policy.balancer = match resolver.balancer {
+            Some(Choice::By(balancer)) => balancer,
+            Some(Choice::Hash) => compiler.hashing,
+            None => policy.balancer,
+        };
     }
     let connect_timeout = resolver.and_then(|resolver| resolver.connect_timeout);
     let all = resolver.map_or(&[][..], |resolver| &resolver.subsets);

@@ -8,7 +8,7 @@ use serde::{Deserialize, de::IgnoredAny};
 /// What names are made of; the certificates themselves are nothing to a gateway that ends no TLS.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct Roots {
+pub struct Roots {
     trust_domain: String,
     roots: Option<Vec<IgnoredAny>>,
 }

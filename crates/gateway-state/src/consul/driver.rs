@@ -1,42 +1,29 @@
-//! The loop of a source: answers in, snapshots out.
+//! The loop of a source: answers in, snapshots out. What is asked and made of it is the role's.
 
-mod answers;
-mod asking;
 mod commands;
-mod doubt;
+mod core;
+mod registration;
+mod sight;
+
+pub(super) use core::Core;
 
 use super::{
     ConsulSource,
-    config::{ConsulConfig, Own},
     event::Event,
-    handle::{Command, Shared},
-    identity::Identity,
-    names::Names,
-    readiness::{Question, Readiness},
+    handle::Command,
     report,
+    role::{ConsulRole, Part},
     state::SourceState,
 };
-use crate::{
-    mesh::{MeshAssembler, MeshSnapshot},
-    publish::Publisher,
-};
+use crate::publish::Publisher;
 use catalog_client::{
-    Client,
-    capability::{Capabilities, Known},
-    health::Interner,
-    planner::{FamilyId, Planner, WatchId},
-    query::CriticalCheck,
-    registration::{HostNetwork, Refused, RegistrarHandle, RegistrationStatus, State as Registered},
+    capability::Capabilities,
+    planner::Planner,
     watch::{AgentState, Row, State},
 };
-use doubt::Doubt;
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-    time::Instant,
-};
+use std::time::Instant;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::JoinHandle,
     time::{Duration, sleep_until},
 };
@@ -48,122 +35,29 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often it is said what is waited for, as it gets less.
 const SAY_WAITING: Duration = Duration::from_secs(1);
 
-pub(super) struct Driver {
-    client: Client,
-    config: ConsulConfig,
-    shared: Arc<Shared>,
-    publisher: Publisher<MeshSnapshot>,
+pub(super) struct Driver<R: ConsulRole> {
+    core: Core<<R::Part as Part<R>>::Answer>,
+    role: R::Part,
+    publisher: Publisher<R::Snapshot>,
     commands: mpsc::Receiver<Command>,
-    planner: Planner<Event>,
-    events: mpsc::Receiver<Event>,
-    services: FamilyId,
-    assembler: MeshAssembler,
-    identity: Identity,
-    names: Names,
-    readiness: Readiness,
-    interner: Interner,
-    critical: HashSet<CriticalCheck>,
-    doubt: Doubt,
-    /// Consul's own servers were among the services.
-    saw_servers: bool,
-    /// They were not, and it was said.
-    blind_from_start: bool,
-    /// They are no longer: the token sees nothing.
-    blind: bool,
-    network: HostNetwork,
-    /// Watches of the gateways of other datacenters.
-    asked: BTreeMap<Arc<str>, WatchId>,
-    /// The watch of the gateway's own service, once it is known under which ID.
-    own: Option<WatchId>,
-    /// Registrations that were made when that watch began.
-    own_since: u64,
-    /// What of its options could not be honoured, as it was logged.
-    own_notes: Vec<String>,
-    candidates: Option<WatchId>,
-    /// The watch of config entries of all kinds, while there is one.
-    entries: Option<WatchId>,
-    datacenters: Vec<Box<str>>,
-    /// Consul is asked whether it shows the gateway itself.
-    looking: bool,
-    registrar: Option<RegistrarHandle>,
-    registering: Option<JoinHandle<Result<(), Refused>>>,
-    registration: Option<watch::Receiver<RegistrationStatus>>,
-    known: Known,
-    probing: Option<JoinHandle<Capabilities>>,
-    agent_was_down: bool,
-    /// Why others should not be sent here although everything is known.
-    unready: Option<String>,
-    /// As that, because Consul shows less than there is.
-    unlisted: Option<String>,
-    refused: Option<String>,
-    /// Consul does not know the token: when its file is read again.
-    reread_token_at: Option<Instant>,
-    /// What was wrong with the files of token and certificates, as it was logged.
-    unread: Option<String>,
-    published: Option<Instant>,
-    said_waiting: Option<Instant>,
+    events: mpsc::Receiver<Event<<R::Part as Part<R>>::Answer>>,
 }
 
-impl Driver {
-    pub(super) fn new(source: ConsulSource) -> Self {
-        let ConsulSource { client, config, publisher, commands, shared } = source;
+impl<R: ConsulRole> Driver<R> {
+    pub(super) fn new(source: ConsulSource<R>) -> Self {
+        let ConsulSource { client, config, options, publisher, commands, shared } = source;
         let (planner, events) = Planner::new(client.clone(), config.plan.clone());
-        let services = asking::family(&planner);
-        shared.see(|seen| seen.plan = Some(planner.status()));
-        let assembler = MeshAssembler::new(&config.service, config.policy.clone());
-        let network = HostNetwork::read().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the addresses of this host cannot be listed: none is taken for its own");
-            HostNetwork::default()
-        });
-        let known = Known::new(config.capabilities.clone());
-        Self {
-            client,
-            config,
-            shared,
-            publisher,
-            commands,
-            planner,
-            events,
-            services,
-            assembler,
-            identity: Identity::default(),
-            names: Names::default(),
-            readiness: Readiness::default(),
-            interner: Interner::default(),
-            critical: HashSet::new(),
-            doubt: Doubt::default(),
-            saw_servers: false,
-            blind_from_start: false,
-            blind: false,
-            network,
-            asked: BTreeMap::new(),
-            own: None,
-            own_since: 0,
-            own_notes: Vec::new(),
-            candidates: None,
-            entries: None,
-            datacenters: Vec::new(),
-            looking: false,
-            registrar: None,
-            registering: None,
-            registration: None,
-            known,
-            probing: None,
-            agent_was_down: false,
-            unready: None,
-            unlisted: None,
-            refused: None,
-            reread_token_at: None,
-            unread: None,
-            published: None,
-            said_waiting: None,
-        }
+        let core = Core::new(client, config, shared, planner, R::Part::QUESTIONS);
+        let role = R::Part::new(&core, options);
+        Self { core, role, publisher, commands, events }
     }
 
     pub(super) async fn run(mut self) {
-        self.start();
+        self.role.start(&mut self.core);
+        self.core.start();
         loop {
             let due = self.due(Instant::now());
+            let core = &mut self.core;
             tokio::select! {
                 biased;
                 command = self.commands.recv() => match command {
@@ -175,10 +69,12 @@ impl Driver {
                     self.take(event);
                     self.take_what_is_there();
                 }
-                found = finished(&mut self.probing) => self.learn(found),
-                sees = finished(&mut self.doubt.checking) => self.settle_doubt(sees.flatten()),
-                ended = finished(&mut self.registering) => self.registrar_ended(ended),
-                () = changed(&mut self.registration) => self.registration_changed(),
+                found = finished(&mut core.probing) => self.learn(found),
+                sees = finished(&mut core.sight.checking) => self.settle_doubt(sees.flatten()),
+                ended = finished(&mut core.own.registering) => core.registrar_ended(ended),
+                () = core::changed(&mut core.own.registration) => {
+                    core.registration_changed();
+                }
                 () = sleep_until(due.into()) => {}
             }
             self.step(Instant::now());
@@ -192,34 +88,70 @@ impl Driver {
         }
     }
 
+    fn take(&mut self, event: Event<<R::Part as Part<R>>::Answer>) {
+        match event {
+            Event::Role(answer) => self.role.take(&mut self.core, answer),
+            Event::Own(update) => {
+                if let Some(read) = self.core.own(update) {
+                    self.take_own(read);
+                }
+            }
+            Event::OwnRows(update) => {
+                if let Some(read) = self.core.own_rows(update) {
+                    self.take_own(read);
+                }
+            }
+            Event::Candidates(update) => self.core.candidates(update),
+            Event::Listed(id, update) => self.core.listed_rows(&id, update),
+        }
+    }
+
+    fn take_own(&mut self, read: super::own::Read) {
+        self.role.set_own(self.core.noted(read));
+        self.role.learned(&mut self.core);
+    }
+
+    /// Takes over what a probe found out. `None`: it came to nothing, and is repeated.
+    fn learn(&mut self, found: Option<Capabilities>) {
+        self.core.learn(found);
+        self.role.learned(&mut self.core);
+    }
+
+    fn settle_doubt(&mut self, sees: Option<bool>) {
+        if self.core.sight.settle(sees, self.role.held_back()) {
+            self.role.let_go(&mut self.core);
+        }
+    }
+
     /// When the loop has to look at the clock next.
     fn due(&self, now: Instant) -> Instant {
         let mut due = now + LOOK;
-        if let Some(published) = self.published
-            && self.assembler.is_touched()
+        if let Some(published) = self.core.published
+            && self.role.is_touched()
         {
-            due = due.min(published + self.config.settle);
+            due = due.min(published + self.core.config.settle);
         }
-        if self.published.is_none()
-            && let Some(at) = self.readiness.gives_up_at(self.config.ready_within)
+        if self.core.published.is_none()
+            && let Some(at) = self.core.readiness.gives_up_at(self.core.config.ready_within)
         {
             due = due.min(at.max(now));
         }
-        due
+        self.role.due().map_or(due, |at| due.min(at.max(now)))
     }
 
     /// Publishes what has come together, and says how things are.
     fn step(&mut self, now: Instant) {
-        self.look_after_the_agent(now);
-        self.look_into_doubt(now);
-        self.assembler.set_identity(self.identity.complete(&self.config).ok());
-        match self.published {
-            Some(published) if self.assembler.is_touched() && now >= published + self.config.settle => {
+        self.core.look_after_the_agent(now);
+        self.core.look_into_doubt(now);
+        self.role.tick(&mut self.core, now);
+        self.role.set_identity(self.core.identity.complete(&self.core.config).ok());
+        match self.core.published {
+            Some(published) if self.role.is_touched() && now >= published + self.core.config.settle => {
                 self.publish(now);
             }
             Some(_) => {}
             None if self.missing(now).is_none() => {
-                let waiting = self.names.waiting();
+                let waiting = self.role.waiting();
                 if waiting > 0 {
                     tracing::warn!(
                         services = waiting,
@@ -234,12 +166,12 @@ impl Driver {
     }
 
     fn publish(&mut self, now: Instant) {
-        let before = self.assembler.snapshot().clone();
-        if let Some(snapshot) = self.assembler.build() {
-            let new_problem = report::change(&before, &snapshot);
-            self.shared.counters.published(&snapshot, new_problem);
+        let before = self.role.snapshot().clone();
+        if let Some(snapshot) = self.role.build() {
+            let new_problem = report::change::<R>(&before, &snapshot);
+            self.core.shared.counters.published(&*snapshot, new_problem);
             // Whoever takes the first one up looks at the state next.
-            self.published = Some(now);
+            self.core.published = Some(now);
             self.say_state(now);
             self.publisher.publish(snapshot);
         }
@@ -247,93 +179,45 @@ impl Driver {
 
     /// What is still waited for before the first snapshot.
     fn missing(&self, now: Instant) -> Option<String> {
-        let missing = self.readiness.missing(self.names.waiting(), self.config.ready_within, now);
+        let core = &self.core;
+        let missing = core.readiness.missing(self.role.waiting(), core.config.ready_within, now);
         missing.or_else(|| {
-            self.identity
-                .complete(&self.config)
+            core.identity
+                .complete(&core.config)
                 .err()
                 .map(|what| format!("waiting for Consul to tell {what}"))
         })
     }
 
     fn say_state(&mut self, now: Instant) {
-        let state = if let Some(why) = &self.refused {
+        let state = if let Some(why) = &self.core.refused {
             SourceState::Refused(why.clone())
-        } else if self.published.is_none() {
+        } else if self.core.published.is_none() {
             // What is missing changes with each of the first answers: no news for a reader.
-            if self.said_waiting.is_some_and(|at| now < at + SAY_WAITING) {
+            if self.core.said_waiting.is_some_and(|at| now < at + SAY_WAITING) {
                 return;
             }
-            self.said_waiting = Some(now);
+            self.core.said_waiting = Some(now);
             let missing = self.missing(now).unwrap_or_default();
             SourceState::Waiting(match self.trouble() {
                 Some(error) => format!("{missing}; {error}"),
                 None => missing,
             })
-        } else if let Some(why) = self.unready.as_ref().or(self.unlisted.as_ref()) {
+        } else if let Some(why) = self.core.own.unready.as_ref().or(self.core.own.unlisted.as_ref()) {
             SourceState::Unready(why.clone())
         } else {
             SourceState::Ready
         };
-        if let Some(registrar) = &self.registrar {
-            registrar.set_ready(state == SourceState::Ready);
-        }
-        self.shared.state.send_if_modified(|known| {
-            let changed = *known != state;
-            *known = state;
-            changed
-        });
+        self.core.say(state);
     }
 
     /// Why Consul does not tell what is missing, if that is known.
     fn trouble(&self) -> Option<String> {
-        let away = self.planner.agent().error().map(|error| error.to_string());
+        let away = self.core.planner.agent().error().map(|error| error.to_string());
         away.or_else(|| {
             let unknown = |row: &Row| row.answers == 0 && matches!(row.state, State::Failing(_));
-            self.planner.status().rows(1).into_iter().find(unknown)?.error
+            self.core.planner.status().rows(1).into_iter().find(unknown)?.error
         })
-    }
-
-    fn registrar_ended(&mut self, ended: Option<Result<(), Refused>>) {
-        if let Some(Err(refused)) = ended {
-            self.refused = Some(format!(
-                "{refused}; correct --service, --address or the token, or run without --register"
-            ));
-        }
-    }
-
-    fn registration_changed(&mut self) {
-        let Some(registrar) = &self.registrar else { return };
-        let status = registrar.status();
-        self.listed(status.visible != Some(false));
-        if status.state == Registered::Registered && self.own_since != status.counts.registered {
-            self.own_since = status.counts.registered;
-            self.follow_own_registration();
-        }
-    }
-
-    fn is_local(&self) -> impl Fn(std::net::IpAddr) -> bool + '_ {
-        |ip| ip.is_loopback() || self.network.is_local(ip)
-    }
-
-    fn look_after_the_agent(&mut self, now: Instant) {
-        let down = self.planner.agent().state().0 == AgentState::Down;
-        if std::mem::replace(&mut self.agent_was_down, down) && !down {
-            // It may be another one, or have forgotten us.
-            if let Some(registrar) = &self.registrar {
-                registrar.agent_returned();
-            }
-            self.known.agent_returned();
-        }
-        if self.probing.is_none() && !down && self.known.ask_at().is_none_or(|at| at <= now) {
-            self.probe();
-        }
-        if self.known.settle(now) {
-            self.show_capabilities();
-        }
-        if self.reread_token_at.is_some_and(|at| at <= now) {
-            self.renew_token(now);
-        }
     }
 }
 
@@ -345,12 +229,7 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
     result.ok()
 }
 
-/// Waits for the next status of the registration. Never returns if there is none.
-async fn changed(registration: &mut Option<watch::Receiver<RegistrationStatus>>) {
-    if let Some(status) = registration
-        && status.changed().await.is_ok()
-    {
-        return;
-    }
-    std::future::pending::<()>().await;
+/// Whether the agent is away.
+fn is_down(state: AgentState) -> bool {
+    state == AgentState::Down
 }

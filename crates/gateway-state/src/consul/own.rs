@@ -13,7 +13,7 @@ use std::{
 
 /// What was read of a registration.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Read {
+pub struct Read {
     pub(super) options: OwnOptions,
     pub(super) only_first_name: bool,
     /// What could not be honoured, for the log.

@@ -1,7 +1,7 @@
 //! How a source that reads a Consul is, told to whoever runs it.
 
 use super::super::source::SourceStatus;
-use crate::mesh::MeshSnapshot;
+use crate::snapshot::Snapshot;
 use std::{
     fmt,
     sync::{
@@ -46,10 +46,10 @@ pub(super) struct Counters {
 
 impl Counters {
     /// A snapshot was published; `new_problem`: one that the one before did not have.
-    pub(super) fn published(&self, snapshot: &MeshSnapshot, new_problem: bool) {
-        self.generation.store(snapshot.generation, Relaxed);
-        self.compiled.fetch_add(snapshot.compiled, Relaxed);
-        self.rejected.store(snapshot.rejected.len() as u64, Relaxed);
+    pub(super) fn published(&self, snapshot: &impl Snapshot, new_problem: bool) {
+        self.generation.store(snapshot.generation(), Relaxed);
+        self.compiled.fetch_add(snapshot.compiled(), Relaxed);
+        self.rejected.store(snapshot.rejected().len() as u64, Relaxed);
         let counter = if new_problem { &self.with_problems } else { &self.published };
         counter.fetch_add(1, Relaxed);
     }

@@ -120,6 +120,11 @@ impl<'t> Cx<'t> {
         }
     }
 
+    /// The current place, as `Entry[3].Services[1]`.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// An error at this key of the current place; the empty key is the place itself.
     pub(crate) fn problem(&mut self, at: usize, key: &str, message: impl Into<String>) {
         self.problem_with_hint(at, key, message, None);

@@ -1,19 +1,23 @@
 //! Config entries, as Consul writes them.
 //!
-//! What a mesh gateway decides on is decoded strictly. An entry of another kind is some other
+//! What a gateway of this crate decides on is decoded strictly. An entry of another kind is some other
 //! gateway's business: it must be of a known kind and have its name, no more.
 
 mod defaults;
+mod intentions;
 mod mesh;
+mod proxy;
 mod resolver;
 mod terminating;
 
 use super::{Document, Place, checked, cx::Cx, fields, node::Node, node::Value};
-use defaults::ServiceDefaults;
+pub(crate) use defaults::{Destination, ServiceDefaults};
+pub(crate) use intentions::Intentions;
+pub(crate) use mesh::MeshOptions;
 use mesh_id::{Namespace, Partition};
-pub(crate) use resolver::{Resolver, Subset};
-use std::sync::Arc;
-pub(crate) use terminating::Link;
+pub(crate) use resolver::{Choice, Resolver, Subset};
+use std::{path::Path, sync::Arc};
+pub(crate) use terminating::{Link, LinkTls};
 
 /// One config entry.
 #[derive(Clone, Debug)]
@@ -26,11 +30,15 @@ pub(crate) struct Entry {
     pub(crate) place: Place,
 }
 
-/// What an entry says, as far as a mesh gateway listens.
+/// What an entry says, as far as a gateway listens.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Body {
     Resolver(Arc<Resolver>),
-    Defaults(ServiceDefaults),
+    Defaults(Arc<ServiceDefaults>),
+    /// The protocol of services without `service-defaults`.
+    Proxy(Option<Arc<str>>),
+    Mesh(Arc<MeshOptions>),
+    Intentions(Arc<Intentions>),
     /// The services that a terminating gateway stands for.
     Terminating(Box<[Link]>),
     Other,
@@ -67,6 +75,10 @@ impl Document for Entry {
     fn place(&self) -> Place {
         self.place
     }
+
+    fn denies(&self) -> bool {
+        matches!(&self.body, Body::Intentions(intentions) if intentions.wrong)
+    }
 }
 
 fn document_name(kind: &str, name: &str, namespace: Option<&str>, partition: Option<&str>) -> String {
@@ -81,7 +93,12 @@ fn document_name(kind: &str, name: &str, namespace: Option<&str>, partition: Opt
     text
 }
 
-pub(super) fn decode(node: Node<'_>, place: Place, cx: &mut Cx<'_>) -> Result<Entry, Option<String>> {
+pub(super) fn decode(
+    node: Node<'_>,
+    place: Place,
+    folder: &Path,
+    cx: &mut Cx<'_>,
+) -> Result<Entry, Option<String>> {
     let head = head(&node, cx).ok_or(None)?;
     let name = match (head.name, head.kind) {
         // There is one of these in a partition, and Consul does not print its name.
@@ -95,13 +112,15 @@ pub(super) fn decode(node: Node<'_>, place: Place, cx: &mut Cx<'_>) -> Result<En
     let fail = document_name(head.kind, &name, head.namespace.as_deref(), head.partition.as_deref());
     let body = match head.kind {
         "service-resolver" => resolver::decode(node, cx).map(|resolver| Body::Resolver(Arc::new(resolver))),
-        "service-defaults" => defaults::decode(node, cx).map(Body::Defaults),
-        "terminating-gateway" => terminating::decode(node, cx).map(Body::Terminating),
-        "mesh" => mesh::check(node, cx).map(|()| Body::Other),
+        "service-defaults" => defaults::decode(node, cx).map(|it| Body::Defaults(Arc::new(it))),
+        "service-intentions" => intentions::decode(&node, cx).map(|it| Body::Intentions(Arc::new(it))),
+        "terminating-gateway" => terminating::decode(node, folder, cx).map(Body::Terminating),
+        "mesh" => mesh::decode(node, cx).map(|options| Body::Mesh(Arc::new(options))),
         "proxy-defaults" if &*name != "global" => {
             cx.problem(node.at, "Name", "the name of proxy-defaults is always \"global\"");
             None
         }
+        "proxy-defaults" => proxy::decode(node, cx).map(Body::Proxy),
         _ => Some(Body::Other),
     };
     let body = body.ok_or(Some(fail))?;

@@ -87,6 +87,12 @@ impl<'a> Fields<'a> {
         Some(self.entries.swap_remove(position).1)
     }
 
+    /// Whether a key is set and not empty.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        let is_empty = |node: &Node<'_>| matches!(&node.value, Value::Text(text) if text.is_empty());
+        self.entries.iter().any(|(name, node)| *name == key && !is_empty(node))
+    }
+
     pub(crate) fn text(&mut self, key: &'static str, cx: &mut Cx<'_>) -> Option<Located<Cow<'a, str>>> {
         let node = self.take(key)?;
         match node.value {

@@ -14,7 +14,7 @@ use std::{path::Path, sync::Arc};
 /// An identity that some gateway presents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leaf {
-    service: Arc<str>,
+    pub(crate) service: Arc<str>,
     pub(crate) cert: FileRef,
     pub(crate) key: FileRef,
     place: Place,

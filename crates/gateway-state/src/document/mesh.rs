@@ -2,6 +2,7 @@
 
 use super::{Document, Place, checked, cx::Cx, fields::Fields, node::Node};
 use crate::snapshot::MeshIdentity;
+use intentions::DefaultPolicy;
 use mesh_id::{Datacenter, DnsDomain, Namespace, Partition, TrustDomain};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct MeshDoc {
     pub(crate) identity: MeshIdentity,
     pub(crate) roots: Vec<FileRef>,
+    pub(crate) default_policy: DefaultPolicy,
     place: Place,
 }
 
@@ -66,15 +68,7 @@ pub(super) fn decode(
     });
     let domain = checked(text, "Domain", DnsDomain::parse, cx);
     let roots = file_refs(&mut fields, "Roots", &place.path(), folder, cx);
-    if let Some(policy) = fields.filled_text("DefaultPolicy", cx)
-        && !matches!(&*policy.value, "allow" | "deny")
-    {
-        cx.problem(
-            policy.at,
-            "DefaultPolicy",
-            format!("{:?} is neither \"allow\" nor \"deny\"", policy.value),
-        );
-    }
+    let default_policy = default_policy(&mut fields, cx);
     fields.known_only("Locality", &["Region", "Zone"], cx);
     let (Some(datacenter), Some(trust_domain)) = (datacenter, trust_domain) else { return Err(name()) };
     // DNS does not distinguish case, and the same mesh must not have two snapshots.
@@ -86,7 +80,20 @@ pub(super) fn decode(
         namespace: lower(namespace.as_deref().unwrap_or(Namespace::DEFAULT), cx),
         domain: lower(domain.as_deref().unwrap_or("consul"), cx),
     };
-    Ok(MeshDoc { identity, roots, place })
+    Ok(MeshDoc { identity, roots, default_policy, place })
+}
+
+/// What holds where no intention decides; `deny` if nothing is written.
+fn default_policy(fields: &mut Fields<'_>, cx: &mut Cx<'_>) -> DefaultPolicy {
+    let Some(policy) = fields.filled_text("DefaultPolicy", cx) else { return DefaultPolicy::Deny };
+    match &*policy.value {
+        "allow" => DefaultPolicy::Allow,
+        "deny" => DefaultPolicy::Deny,
+        other => {
+            cx.problem(policy.at, "DefaultPolicy", format!("{other:?} is neither \"allow\" nor \"deny\""));
+            DefaultPolicy::Deny
+        }
+    }
 }
 
 /// The files of a list.

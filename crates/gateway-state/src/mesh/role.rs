@@ -33,14 +33,15 @@ impl Compile<MeshRole> for MeshCompiler {
 
     fn compile(&mut self, input: Input<'_>) -> Outcome {
         let compiled = match input.mesh {
-            Some(mesh) => compile::compile(input.merged, mesh, &self.options, &self.table),
+            Some(mesh) => compile::compile(input.merged, &mesh.identity, &self.options, &self.table),
             None => compile::compile(&Merged::nothing(), &MeshIdentity::nobody(), &self.options, &self.table),
         };
         let changed = !compiled.table.is_same(&self.table);
         if changed {
             self.table = compiled.table;
         }
-        Outcome { changed, compiled: compiled.compiled, rejected: compiled.rejected, warnings: Vec::new() }
+        let (compiled, rejected) = (compiled.compiled, compiled.rejected);
+        Outcome { changed, compiled, rejected, ..Outcome::default() }
     }
 
     fn snapshot(&self, head: Head) -> MeshSnapshot {

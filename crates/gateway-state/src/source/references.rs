@@ -1,7 +1,7 @@
-//! The files that documents name: looked at once for each version of them.
+//! The files that documents name: read once for each version of them.
 
 use super::fingerprint::{Contents, Fingerprint, read};
-use crate::{catalog::References, document::FileRef};
+use crate::{bytes::FileBytes, catalog::References, document::FileRef};
 use std::{
     collections::{HashMap, HashSet},
     fs,
@@ -15,11 +15,19 @@ const MAX_BYTES: u64 = 4 << 20;
 /// What is known of the named files.
 #[derive(Debug, Default)]
 pub(super) struct Named {
-    known: HashMap<PathBuf, (Option<Fingerprint>, Result<(), String>)>,
-    /// Asked for since the last [`Self::forget`].
+    known: HashMap<PathBuf, Known>,
+    /// Asked for since the last [`Self::start`].
     used: HashSet<PathBuf>,
     /// Files that are being written; what was known of them holds until they settle.
     pub(super) moving: HashSet<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// What it was when it was looked at.
+    fingerprint: Option<Fingerprint>,
+    /// `None`: only looked at.
+    contents: Option<Result<FileBytes, String>>,
 }
 
 impl Named {
@@ -40,29 +48,33 @@ impl Named {
 
     /// Files that are not what they were when they were looked at.
     pub(super) fn changed(&self) -> Vec<PathBuf> {
-        let changed = self.known.iter().filter(|(path, (known, _))| fingerprint(path) != *known);
+        let changed = self.known.iter().filter(|(path, known)| fingerprint(path) != known.fingerprint);
         changed.map(|(path, _)| path.clone()).collect()
     }
 }
 
 impl References for Named {
-    fn certificates(&mut self, file: &FileRef) -> Result<(), String> {
+    fn bytes(&mut self, file: &FileRef) -> Result<FileBytes, String> {
         self.used.insert(file.path.clone());
         let now = fingerprint(&file.path);
-        if let Some((known, verdict)) = self.known.get(&file.path)
-            && (*known == now || self.moving.contains(&file.path))
+        if let Some(Known { fingerprint, contents: Some(contents) }) = self.known.get(&file.path)
+            && (*fingerprint == now || self.moving.contains(&file.path))
         {
-            return verdict.clone();
+            return contents.clone();
         }
-        let (fingerprint, verdict) = look(&file.path);
-        self.known.insert(file.path.clone(), (fingerprint, verdict.clone()));
-        verdict
+        let (fingerprint, contents) = look(&file.path);
+        self.known.insert(file.path.clone(), Known { fingerprint, contents: Some(contents.clone()) });
+        contents
     }
 
     fn key(&mut self, file: &FileRef) -> Option<String> {
         self.used.insert(file.path.clone());
         let metadata = fs::metadata(&file.path).ok()?;
-        self.known.insert(file.path.clone(), (Some(Fingerprint::of(&metadata)), Ok(())));
+        let fingerprint = Some(Fingerprint::of(&metadata));
+        let known = self.known.entry(file.path.clone()).or_insert(Known { fingerprint, contents: None });
+        if known.fingerprint != fingerprint && !self.moving.contains(&file.path) {
+            *known = Known { fingerprint, contents: None };
+        }
         let mode = metadata.mode() & 0o777;
         (mode & 0o077 != 0).then(|| {
             let path = file.path.display();
@@ -75,15 +87,10 @@ fn fingerprint(path: &Path) -> Option<Fingerprint> {
     fs::metadata(path).ok().map(|metadata| Fingerprint::of(&metadata))
 }
 
-fn look(path: &Path) -> (Option<Fingerprint>, Result<(), String>) {
+fn look(path: &Path) -> (Option<Fingerprint>, Result<FileBytes, String>) {
     let shown = path.display();
     match read(path, MAX_BYTES) {
-        Ok(Contents::Whole(fingerprint, bytes)) => {
-            let label = b"-----BEGIN CERTIFICATE-----";
-            let has = bytes.windows(label.len()).any(|window| window == label);
-            let verdict = if has { Ok(()) } else { Err(format!("{shown} holds no PEM CERTIFICATE")) };
-            (Some(fingerprint), verdict)
-        }
+        Ok(Contents::Whole(fingerprint, bytes)) => (Some(fingerprint), Ok(bytes.into())),
         // No fingerprint, so that it is looked at again.
         Ok(Contents::Moving) => (None, Err(format!("{shown} is being written"))),
         Err(error) => (fingerprint(path), Err(format!("{shown} cannot be read: {error}"))),

@@ -86,9 +86,14 @@ impl<R: Role> State<R> {
         let merged = merge(&files, Before { files: &Files::new(), left_out: &[] }, None, &root, &mut named);
         let mesh = merged.mesh.cloned();
         let mut compiler = R::Compiler::new(&config);
-        let identity = mesh.as_ref().map(|mesh| &mesh.identity);
-        let outcome =
-            compiler.compile(Input { merged: &merged, mesh: identity, references: &mut named, now });
+        let outcome = compiler.compile(Input {
+            merged: &merged,
+            mesh: mesh.as_ref(),
+            root: &root,
+            first: true,
+            references: &mut named,
+            now,
+        });
         rejected.extend(merged.rejected.iter().cloned());
         rejected.extend(outcome.rejected);
         let mut warnings = merged.warnings;
@@ -270,8 +275,14 @@ impl<R: Role> State<R> {
         let before = Before { files: before, left_out: &self.left_out };
         let merged = merge(&self.files, before, Some(&self.mesh), &self.root, &mut self.named);
         let mesh = merged.mesh.unwrap_or(&self.mesh).clone();
-        let input = Input { merged: &merged, mesh: Some(&mesh.identity), references: &mut self.named, now };
-        let outcome = self.compiler.compile(input);
+        let outcome = self.compiler.compile(Input {
+            merged: &merged,
+            mesh: Some(&mesh),
+            root: &self.root,
+            first: false,
+            references: &mut self.named,
+            now,
+        });
         rejected.extend(merged.rejected.iter().cloned());
         rejected.extend(outcome.rejected);
         let not_shown = rejected.len().saturating_sub(MAX_SHOWN);
@@ -287,8 +298,9 @@ impl<R: Role> State<R> {
         self.mesh = mesh;
         let old = &self.snapshot;
         let files = statuses(&self.files);
+        let identity = outcome.identity.as_ref().unwrap_or(&self.mesh.identity);
         let same = !outcome.changed
-            && self.mesh.identity == *old.mesh()
+            && identity == old.mesh()
             && rejected == old.rejected()
             && warnings == old.warnings()
             && files == old.files();
@@ -297,7 +309,7 @@ impl<R: Role> State<R> {
         }
         let snapshot = Arc::new(self.compiler.snapshot(Head {
             generation: old.generation() + 1,
-            mesh: self.mesh.identity.clone(),
+            mesh: identity.clone(),
             rejected,
             warnings,
             files,

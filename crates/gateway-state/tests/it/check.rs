@@ -156,7 +156,7 @@ fn every_mistake_has_its_message() {
         ("[[Entry]]\nName = \"a\"\n".into(), "Entry[0].Kind: missing"),
         ("[[Entry]]\nKind = \"service-router\"\n".into(), "Entry[0].Name: missing"),
         ("[[Entry]]\nKind = \"proxy-defaults\"\nName = \"web\"\n".into(), "always \"global\""),
-        ("[[Entry]]\nKind = \"terminating-gateway\"\nName = \"t\"\nServices = [{ Name = \"a\" }, { Name = \"a\" }]\n".into(), "Entry[0].Services[1].Name: service \"a\" is linked twice"),
+        ("[[Entry]]\nKind = \"terminating-gateway\"\nName = \"t\"\nServices = [{ Name = \"a\" }, { Name = \"a\" }]\n".into(), "Entry[0].Services[1].Name: Service \"a\" was specified more than once within a namespace"),
         ("[[Route]]\nSNI = \"a.*.example\"\nTo = [\"10.0.0.1:1\"]\n".into(), "Route[0].SNI: \"a.*.example\" is no name"),
         ("[[Route]]\nSNI = \"a.example\"\n".into(), "Route[0].To: missing"),
         ("[[Route]]\nSNI = \"a.example\"\nTo = [\"10.0.0.1\"]\n".into(), "Route[0].To[0]: \"10.0.0.1\" has no port"),

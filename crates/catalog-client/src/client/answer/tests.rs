@@ -30,9 +30,12 @@ fn the_headers_of_an_answer() {
             ("X-Consul-Query-Backend", "streaming"),
             ("X-Consul-Results-Filtered-By-ACLs", "true"),
             ("X-Consul-Default-Acl-Policy", "deny"),
+            ("X-Cache", "HIT"),
+            ("Age", "17"),
         ],
         "[]",
     ));
+    assert_eq!(whole.cache_age, Some(17));
     assert_eq!(whole.body.as_deref(), Some(b"[]".as_slice()));
     assert_eq!(whole.index, Some(4742));
     assert_eq!(whole.content_hash.as_deref(), Some("4880515c59bc477d"));
@@ -44,8 +47,13 @@ fn the_headers_of_an_answer() {
     assert_eq!((bare.index, bare.content_hash, bare.known_leader), (None, None, None));
     assert!(!bare.streaming && !bare.filtered);
     assert_eq!(bare.default_deny, Some(false));
+    assert_eq!(bare.cache_age, None);
     let odd =
         answer(response(200, &[("X-Consul-Index", "-1"), ("X-Consul-Query-Backend", "blocking-query")], ""));
+    // Just fetched: of no age, whatever a proxy says beside it.
+    let fetched = answer(response(200, &[("X-Cache", "MISS"), ("Age", "9")], "{}"));
+    assert_eq!(fetched.cache_age, None);
+    assert_eq!(answer(response(200, &[("X-Cache", "HIT")], "{}")).cache_age, Some(0));
     assert_eq!((odd.index, odd.streaming), (None, false));
 }
 

@@ -81,6 +81,25 @@ impl Schedule {
         }
     }
 
+    /// Brings the turns of these names forward, spread evenly over a time. One that is being read just now is
+    /// read again: its answer may be of before whatever made them all worth reading.
+    pub(in crate::planner) fn read_within(&mut self, now: Instant, names: &[Arc<str>], within: Duration) {
+        let step = within / u32::try_from(names.len()).unwrap_or(u32::MAX).max(1);
+        let mut at = now;
+        for name in names {
+            let Some(slot) = self.find(name) else { continue };
+            let Some(entry) = self.entry(slot) else { continue };
+            let earliest = entry.inner.due_in_turn().unwrap_or(now);
+            match entry.due {
+                _ if entry.reading => entry.again = true,
+                Some((Place::Rounds, due)) => self.put(slot, Place::Rounds, at.max(earliest).min(due)),
+                // It is long-polled, or first in line anyway.
+                _ => {}
+            }
+            at += step;
+        }
+    }
+
     /// The next time of a name in its round.
     fn next_phase(&self, now: Instant, slot: Slot, idle: bool) -> Instant {
         let period = if idle { self.idle_period } else { self.period };

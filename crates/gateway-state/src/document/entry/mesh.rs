@@ -1,7 +1,15 @@
-//! `mesh`: options of the whole mesh. Only its form is checked: nothing of it changes what a gateway
-//! of files passes through.
+//! `mesh`: options of the whole mesh. TLS settings count where a gateway ends TLS; of the rest only the
+//! form is checked.
 
 use super::super::{cx::Cx, fields::Fields, node::Node};
+use mtls::TlsDirectionDocument;
+
+/// What is used of the entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MeshOptions {
+    pub(crate) incoming: TlsDirectionDocument,
+    pub(crate) outgoing: TlsDirectionDocument,
+}
 
 const KEYS: &[&str] =
     &["TransparentProxy", "AllowEnablingPermissiveMutualTLS", "ValidateClusters", "TLS", "HTTP", "Peering"];
@@ -13,7 +21,8 @@ const NORMALIZATION: &[&str] = &[
     "HeadersWithUnderscoresAction",
 ];
 
-pub(super) fn check(node: Node<'_>, cx: &mut Cx<'_>) -> Option<()> {
+pub(super) fn decode(node: Node<'_>, cx: &mut Cx<'_>) -> Option<MeshOptions> {
+    let mut options = MeshOptions::default();
     let mut fields = Fields::open_entry(node, KEYS, cx)?;
     fields.flag("AllowEnablingPermissiveMutualTLS", cx);
     fields.flag("ValidateClusters", cx);
@@ -24,8 +33,8 @@ pub(super) fn check(node: Node<'_>, cx: &mut Cx<'_>) -> Option<()> {
         fields.flag("PeerThroughMeshGateways", cx);
     });
     fields.table("TLS", &["Incoming", "Outgoing"], cx, |mut fields, cx| {
-        fields.known_only("Incoming", TLS, cx);
-        fields.known_only("Outgoing", TLS, cx);
+        options.incoming = fields.table("Incoming", TLS, cx, direction).unwrap_or_default();
+        options.outgoing = fields.table("Outgoing", TLS, cx, direction).unwrap_or_default();
     });
     fields.table("HTTP", &["SanitizeXForwardedClientCert", "Incoming"], cx, |mut fields, cx| {
         fields.flag("SanitizeXForwardedClientCert", cx);
@@ -33,5 +42,16 @@ pub(super) fn check(node: Node<'_>, cx: &mut Cx<'_>) -> Option<()> {
             fields.known_only("RequestNormalization", NORMALIZATION, cx);
         });
     });
-    Some(())
+    Some(options)
+}
+
+fn direction(mut fields: Fields<'_>, cx: &mut Cx<'_>) -> TlsDirectionDocument {
+    let mut text = |key, cx: &mut Cx<'_>| {
+        fields.filled_text(key, cx).map_or_else(String::new, |text| text.value.into_owned())
+    };
+    let tls_min_version = text("TLSMinVersion", cx);
+    let tls_max_version = text("TLSMaxVersion", cx);
+    let cipher_suites =
+        fields.texts("CipherSuites", cx).into_iter().map(|suite| suite.value.into_owned()).collect();
+    TlsDirectionDocument { tls_min_version, tls_max_version, cipher_suites }
 }

@@ -20,10 +20,18 @@ pub(crate) struct Resolver {
     /// `None` = the process's own.
     pub(crate) connect_timeout: Option<Duration>,
     /// `None` = the process's own.
-    pub(crate) balancer: Option<Balancer>,
+    pub(crate) balancer: Option<Choice>,
     pub(crate) default_subset: Option<Arc<str>>,
     /// Sorted by name.
     pub(crate) subsets: Box<[Subset]>,
+}
+
+/// How instances are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    By(Balancer),
+    /// By something in a request; what stands for it where there is none depends on the gateway.
+    Hash,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +135,7 @@ fn no_subset(name: &Located<Cow<'_, str>>, key: &str, subsets: &[Subset], cx: &m
 const LOAD_BALANCER: &[&str] = &["Policy", "RingHashConfig", "LeastRequestConfig", "HashPolicies"];
 const POLICIES: [&str; 6] = ["", "round_robin", "random", "least_request", "ring_hash", "maglev"];
 
-fn balancer(mut fields: Fields<'_>, cx: &mut Cx<'_>) -> Option<Balancer> {
+fn balancer(mut fields: Fields<'_>, cx: &mut Cx<'_>) -> Option<Choice> {
     let mut choice_count = 2;
     let config = fields.table("LeastRequestConfig", &["ChoiceCount"], cx, |mut fields, cx| {
         fields.number("ChoiceCount", 0..=i64::from(u32::MAX), cx)
@@ -143,23 +151,23 @@ fn balancer(mut fields: Fields<'_>, cx: &mut Cx<'_>) -> Option<Balancer> {
         }
     });
     let policy = fields.filled_text("Policy", cx)?;
-    Some(match &*policy.value {
+    Some(Choice::By(match &*policy.value {
         "round_robin" => Balancer::RoundRobin,
         "random" => Balancer::Random,
         "least_request" => Balancer::LeastRequest { choice_count },
         "ring_hash" | "maglev" => {
             let message = format!(
                 "{:?} needs requests to hash; connections that pass through a mesh gateway are spread \
-                 by round_robin",
+                 by round_robin, those of TCP through a terminating gateway at random",
                 policy.value
             );
             cx.warning(policy.at, "Policy", message);
-            Balancer::RoundRobin
+            return Some(Choice::Hash);
         }
         other => {
             let hint = nearest(other, POLICIES.into_iter().skip(1)).map(str::to_owned);
             cx.problem_with_hint(policy.at, "Policy", format!("there is no policy {other:?}"), hint);
             Balancer::RoundRobin
         }
-    })
+    }))
 }

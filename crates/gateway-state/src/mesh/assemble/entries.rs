@@ -1,35 +1,37 @@
-//! Config entries as Consul lists them, with the last good version of each.
+//! What config entries say to a mesh gateway.
 
 use super::bounded;
 use crate::{
-    catalog::{CatalogFile, keep_last_good},
-    document::{self, Body, Documents, Entry, Resolver},
+    document::{Body, Resolver},
+    entry_lists::EntryLists,
     mesh::{Rejected, SetPolicy},
     problem::Problem,
 };
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
-    path::Path,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
 /// The kinds that a mesh gateway decides on.
-const KINDS: [&str; 3] = ["service-resolver", "service-defaults", "mesh"];
-
-/// The endpoint that lists all kinds at once. Those of one kind, or of one entry of it, are below it.
-const ALL_KINDS: &str = "config";
+const KINDS: &[&str] = &["service-resolver", "service-defaults", "mesh"];
 
 /// What is in use of all lists.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Entries {
-    /// By endpoint: one list of all kinds, or one of each kind.
-    lists: BTreeMap<Box<str>, CatalogFile>,
+    lists: EntryLists,
     /// By name in lower case: Consul finds entries in any.
     resolvers: HashMap<Arc<str>, Arc<Resolver>>,
     /// Services whose resolver could never be understood, likewise.
     unknown: BTreeSet<Arc<str>>,
     limits: (Option<u32>, Option<u32>),
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        let lists = EntryLists::new(KINDS);
+        Self { lists, resolvers: HashMap::new(), unknown: BTreeSet::new(), limits: (None, None) }
+    }
 }
 
 /// What a new list changed.
@@ -43,19 +45,10 @@ pub(super) struct Changed {
 
 impl Entries {
     pub(super) fn set(&mut self, endpoint: &str, body: &[u8], own_service: &str) -> Changed {
-        let path: Arc<Path> = Path::new("/v1").join(endpoint).into();
-        let parsed = document::parse_answer(&path, body, &KINDS);
-        if !parsed.unreadable
-            && let Some(kind) = endpoint.strip_prefix(ALL_KINDS).and_then(|rest| rest.strip_prefix('/'))
-        {
-            self.take_over(kind);
-        }
-        let list = keep_last_good(path, parsed, self.lists.get(endpoint));
-        self.lists.insert(endpoint.into(), list);
-
+        self.lists.set(endpoint, body);
         let mut resolvers = HashMap::new();
         let mut limits = (None, None);
-        for entry in self.entries() {
+        for entry in self.lists.entries() {
             match &entry.body {
                 Body::Resolver(resolver) => {
                     let name = match lower(&entry.name) {
@@ -75,7 +68,7 @@ impl Entries {
         };
         let come = resolvers.iter().filter_map(|pair| differs(pair, &self.resolvers));
         let gone = self.resolvers.iter().filter_map(|pair| differs(pair, &resolvers));
-        let unknown = self.not_understood();
+        let unknown = self.lists.not_understood("service-resolver");
         let turned = unknown.symmetric_difference(&self.unknown).cloned();
         let services = come.chain(gone).chain(turned).collect();
         let changed = Changed { services, limits: limits != self.limits };
@@ -97,15 +90,6 @@ impl Entries {
         Ok(self.resolvers.get(&*name).map(|resolver| &**resolver))
     }
 
-    fn not_understood(&self) -> BTreeSet<Arc<str>> {
-        let rejected = self.lists.values().flat_map(|list| &list.rejected).filter(|it| !it.kept);
-        let name = |it: &Rejected| {
-            let name = it.document.strip_prefix("service-resolver ")?.split(' ').next()?;
-            Some(Arc::from(&*lower(name)))
-        };
-        rejected.filter_map(name).collect()
-    }
-
     /// What sets start from, with the limits of the gateway's own entry, field by field.
     pub(super) fn policy(&self, base: &SetPolicy) -> SetPolicy {
         let mut policy = base.clone();
@@ -116,27 +100,11 @@ impl Entries {
     }
 
     pub(super) fn rejected(&self) -> Vec<Rejected> {
-        bounded(self.lists.values().flat_map(|list| list.rejected.iter().cloned()).collect())
+        bounded(self.lists.rejected().cloned().collect())
     }
 
     pub(super) fn warnings(&self) -> impl Iterator<Item = Problem> + '_ {
-        self.lists.values().flat_map(|list| list.warnings.iter().cloned())
-    }
-
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.lists.values().flat_map(|list| &list.documents.entries)
-    }
-
-    /// A list of this kind has come: what the list of all kinds said of it, when that was still answered,
-    /// is out of date from now on. The other kinds of it stay until their lists come.
-    fn take_over(&mut self, kind: &str) {
-        let Some(all) = self.lists.get_mut(ALL_KINDS) else { return };
-        let mut documents = Documents::clone(&all.documents);
-        documents.entries.retain(|entry| entry.kind != kind.split('/').next().unwrap_or_default());
-        all.documents = Arc::new(documents);
-        // The lists that came in its place say what is wrong now.
-        all.rejected.clear();
-        all.warnings.clear();
+        self.lists.warnings().cloned()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which instance stands behind which service.
 
 use crate::{
-    catalog::{In, Merged},
+    catalog::{In, Merged, is_local, wildcard},
     compile::{Member, is},
     document::{Body, Entry, Instance, Kind, Link},
     filter::Filter,
@@ -78,7 +78,7 @@ fn linked<'a>(
             continue;
         }
         let mut services: BTreeMap<(String, String), (&'a str, &'a Arc<str>)> = BTreeMap::new();
-        for Link { name, namespace } in links {
+        for Link { name, namespace, .. } in links {
             let namespace = namespace.as_ref().or(entry.namespace.as_ref()).unwrap_or(&own.namespace);
             let mut add = |service: &'a Arc<str>| {
                 let key = (namespace.to_ascii_lowercase(), service.to_ascii_lowercase());
@@ -95,32 +95,4 @@ fn linked<'a>(
             claims.extend(services.values().map(of));
         }
     }
-}
-
-/// What `*` stands for: services that are neither proxy nor gateway and not wholly in the mesh
-/// already, and destinations outside. `consul` itself is none.
-fn wildcard<'m, 'a>(
-    merged: &'m Merged<'a>,
-    own: &'m MeshIdentity,
-    namespace: &'m str,
-) -> impl Iterator<Item = &'a Arc<str>> + use<'m, 'a> {
-    let services = merged.instances.iter().map(|it| it.document).filter(move |it| {
-        it.kind == Kind::Plain
-            && !it.native
-            && is_local(it, own)
-            && it.namespace().unwrap_or(&own.namespace).eq_ignore_ascii_case(namespace)
-    });
-    let destinations = merged.entries.iter().map(|it| it.document).filter(move |it| {
-        matches!(&it.body, Body::Defaults(defaults) if defaults.destination)
-            && is(it.partition.as_ref(), &own.partition)
-            && it.namespace.as_ref().unwrap_or(&own.namespace).eq_ignore_ascii_case(namespace)
-    });
-    let names = services.map(|it| &it.service).chain(destinations.map(|it| &it.name));
-    names.filter(|name| !name.eq_ignore_ascii_case("consul"))
-}
-
-fn is_local(instance: &Instance, own: &MeshIdentity) -> bool {
-    is(instance.datacenter(), &own.datacenter)
-        && is(instance.partition(), &own.partition)
-        && instance.peer().is_none()
 }

@@ -37,9 +37,6 @@ pub(super) struct Delta {
 }
 
 impl Names {
-    /// Consul's own servers.
-    pub(super) const SERVERS: &str = "consul";
-
     /// Takes over the list of all names.
     pub(super) fn set<'a>(&mut self, names: impl Iterator<Item = &'a str>) -> Delta {
         let mut delta = Delta::default();
