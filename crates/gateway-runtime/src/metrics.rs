@@ -55,6 +55,8 @@ pub struct Metrics {
     pub compiled_services: Counter,
     /// `gateway_dns_lookups_total{result}`: look-ups of endpoint names.
     pub dns_lookups: CounterFamily,
+    /// `gateway_dns_addresses_left_out_total{cause}`: addresses of endpoint names that are not used.
+    pub dns_addresses_left_out: CounterFamily,
     /// `gateway_log_suppressed_total`: log lines not written because their like had just been written.
     pub log_suppressed: Counter,
     /// `gateway_access_log_suppressed_total`: access records above the rate limit.
@@ -113,6 +115,11 @@ impl Metrics {
             compiled_services: all
                 .counter("gateway_compiled_services", "Services compiled because a document changed"),
             dns_lookups: all.family("gateway_dns_lookups", "Look-ups of endpoint names, by result", "result"),
+            dns_addresses_left_out: all.family(
+                "gateway_dns_addresses_left_out",
+                "Addresses of endpoint names that are not used, by cause, at each look-up",
+                "cause",
+            ),
             log_suppressed: all
                 .counter("gateway_log_suppressed", "Log lines left out because their like was just written"),
             access_log_suppressed: all
