@@ -112,6 +112,9 @@ pub enum Ask {
     /// The newest state, after a quorum check: `?consistent` where the servers answer. Never waits.
     #[default]
     Now,
+    /// The leader's state as it has it, without a quorum check. Only right after a checked one: a server
+    /// that was just elected may be replaying its log still. Never waits.
+    Leader,
     /// Any server's state: `?stale`. For wide sweeps. Never waits.
     Stale,
     /// Waits until the index is above this one.
@@ -142,6 +145,8 @@ pub struct Answer {
     /// `X-Cache: HIT` with this `Age` in seconds: the agent's own copy, which ages only while the agent has lost
     /// its servers. Roots and leaves are always answered so (consul-api 2.2).
     pub cache_age: Option<u64>,
+    /// `X-Consul-Effective-Consistency` is `leader`: neither checked by a quorum nor any server's.
+    pub by_leader: bool,
 }
 
 #[cfg(test)]

@@ -136,8 +136,82 @@ async fn in_turn_every_name_is_read_within_the_bound_for_their_number() {
         assert!(most <= n / 10 + n / 50 + 3, "{n} names: {most} reads in a tenth of a round");
         let leader = world.requests().iter().filter(|request| request.ask != Ask::Stale).count();
         assert_eq!(leader, n, "the leader is asked once for each name, then any server");
+        let checked = world.requests().iter().filter(|request| request.ask == Ask::Now).count();
+        assert!((1..=32 + n / 100).contains(&checked), "{checked} of {n} first reads were checked");
+        leans_on_checks(&world, 5 * MS);
         assert_eq!(plan.changed().len(), 0);
     }
+}
+
+/// No first read without a check of its own that another has not made within half a second before it.
+fn leans_on_checks(world: &World, latency: Duration) {
+    let requests = world.requests();
+    for request in requests.iter().filter(|request| request.ask == Ask::Leader) {
+        let checked = requests.iter().any(|other| {
+            let age = request.at.saturating_duration_since(other.at);
+            other.ask == Ask::Now && age >= latency && age < 500 * MS
+        });
+        assert!(checked, "{} was asked on trust", request.path);
+    }
+}
+
+/// One server, killed and started again between two first reads: what is read before it has replayed its
+/// log is not believed to be all.
+#[tokio::test(start_paused = true)]
+async fn a_check_of_an_agent_says_nothing_of_the_next() {
+    let world = World::http1();
+    // So long that only the other agent ends it.
+    let plan = Plan::new(&world, PlanConfig { check_reaches: 600 * SECOND, ..PlanConfig::default() });
+    let first = |name: &str| world.requests().into_iter().find(|it| it.path == path(name)).map(|it| it.ask);
+    plan.planner.set_names(plan.family, names(1));
+    sleep(100 * MS).await;
+    plan.planner.set_names(plan.family, names(2));
+    sleep(100 * MS).await;
+    assert_eq!((first("s0"), first("s1")), (Some(Ask::Now), Some(Ask::Leader)));
+    world.live(Life::Killed);
+    sleep(10 * MS).await;
+    world.live(Life::Up);
+    let returned = Instant::now();
+    // It is asked with the first that is asked at all.
+    plan.planner.set_names(plan.family, names(3));
+    sleep(SECOND).await;
+    let requests = world.requests().into_iter().filter(|it| it.at >= returned && it.path != LEADER);
+    let asked: Vec<_> = requests.map(|it| (it.path, it.ask)).collect();
+    assert_eq!(asked[0], (path("s2"), Ask::Now), "{asked:?}");
+}
+
+/// `discovery_max_stale`: the agent lets any server answer who does not ask for a check.
+#[tokio::test(start_paused = true)]
+async fn where_others_answer_for_the_leader_each_first_read_is_checked() {
+    let world = World::http1();
+    world.change(|state| (state.latency, state.leader_answers) = (5 * MS, false));
+    let mut plan = Plan::with_names(&world, 1000);
+    sleep(3 * SECOND).await;
+    assert_eq!(plan.changed().len(), 1000);
+    let asked = |ask: Ask| world.requests().iter().filter(|request| request.ask == ask).count();
+    assert_eq!(asked(Ask::Now), 1000);
+    assert!(asked(Ask::Leader) <= 32, "{} were asked in vain", asked(Ask::Leader));
+}
+
+/// Of two thousand names half are of sidecars, and a service that comes meanwhile is read before them.
+#[tokio::test(start_paused = true)]
+async fn new_names_that_nobody_calls_come_after_all_that_somebody_may_call() {
+    let world = World::http2();
+    world.change(|state| state.latency = 10 * MS);
+    let plan = Plan::with_names(&world, 200);
+    for n in 0..100 {
+        plan.planner.idle(plan.family, &format!("s{n}"), true);
+    }
+    sleep(5 * MS).await;
+    plan.planner.set_names(plan.family, names(201));
+    sleep(SECOND).await;
+    let reads: Vec<_> = world.requests().into_iter().filter(|it| !matches!(it.ask, Ask::Above(_))).collect();
+    let place = |n: usize| reads.iter().position(|it| it.path == path(&format!("s{n}"))).unwrap();
+    // Those of the first moment are under way before anything is said of them.
+    let last_called = (100..201).map(place).max().unwrap();
+    let before = (0..100).filter(|n| place(*n) < last_called).count();
+    assert!(before <= 32, "{before} went before a service");
+    assert_eq!(plan.status().counts.first_reads, 201);
 }
 
 #[tokio::test(start_paused = true)]

@@ -512,3 +512,52 @@ async fn one_of_many_that_fail_alike_speaks_and_tries_for_all() {
     assert!(healed.elapsed() <= 2 * SECOND, "{:?}", healed.elapsed());
     assert_eq!((log.count("watch fails"), log.count("answers well again")), (1, 1), "{:?}", log.lines());
 }
+
+/// Everything is denied for ten minutes: one tries for all, and a second and a half after the right is there
+/// all ask. Where only one right is missing nobody hurries, because each try is a line in Consul's log.
+#[tokio::test(start_paused = true)]
+async fn where_everything_is_denied_one_tries_for_all() {
+    const PATHS: [&str; 3] = ["a", "b", "c"];
+    let world = World::http1();
+    let agent = Agent::new(world.clone(), WatchConfig::default());
+    let (sender, mut said) = mpsc::unbounded_channel();
+    for name in ["free", "a", "b", "c"] {
+        world.put(&format!("/v1/{name}"), "[1]");
+        follow(&agent, name, &sender);
+    }
+    for _ in 0..4 {
+        assert_eq!(document(&mut said).await.as_deref(), Some("[1]"));
+    }
+    let deny = |paths: &[&'static str]| {
+        world.change(|state| {
+            for name in paths {
+                let script = state.script.entry(format!("/v1/{name}")).or_default();
+                script.extend((0..2000).map(|_| Err(status(403, "Permission denied"))));
+            }
+        });
+        paths.iter().for_each(|name| world.touch(&format!("/v1/{name}")));
+    };
+    let asked = || world.requests().iter().filter(|request| request.path != "/v1/free").count();
+
+    sleep(SECOND).await;
+    deny(&PATHS);
+    sleep(540 * SECOND).await;
+    world.forget_requests();
+    sleep(60 * SECOND).await;
+    assert!((40..=100).contains(&asked()), "{} requests within a minute", asked());
+    while said.try_recv().is_ok() {}
+    world.change(|state| state.script.clear());
+    PATHS.iter().for_each(|name| world.put(&format!("/v1/{name}"), "[2]"));
+    let healed = Instant::now();
+    for _ in PATHS {
+        assert_eq!(document(&mut said).await.as_deref(), Some("[2]"));
+    }
+    assert!(healed.elapsed() <= 2 * SECOND, "{:?}", healed.elapsed());
+
+    sleep(SECOND).await;
+    deny(&PATHS[..2]);
+    sleep(540 * SECOND).await;
+    world.forget_requests();
+    sleep(60 * SECOND).await;
+    assert!(asked() <= 6, "{} requests within a minute", asked());
+}

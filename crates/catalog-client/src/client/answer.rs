@@ -98,6 +98,7 @@ pub(super) fn answer(response: Response<Bytes>) -> Answer {
         last_contact: number(headers, "x-consul-lastcontact"),
         known_leader: text(headers, "x-consul-knownleader").and_then(|known| known.parse().ok()),
         cache_age: (text(headers, "x-cache") == Some("HIT")).then(|| number(headers, "age").unwrap_or(0)),
+        by_leader: text(headers, "x-consul-effective-consistency") == Some("leader"),
     }
 }
 

@@ -65,7 +65,7 @@ impl Scope {
         match ask {
             Ask::Now if query.from_servers() => add(&mut target, "consistent"),
             Ask::Stale if query.from_servers() => add(&mut target, "stale"),
-            Ask::Now | Ask::Stale => {}
+            Ask::Now | Ask::Leader | Ask::Stale => {}
             Ask::Above(index) => {
                 want = Want::Blocking;
                 add(&mut target, &format!("index={index}&wait={}", GoDuration(wait)));

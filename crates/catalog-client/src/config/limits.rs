@@ -64,7 +64,7 @@ pub struct ClientLimits {
     pub answer: usize,
     /// Requests a second. 2,000; those above it wait.
     pub queries_per_second: u32,
-    /// Requests that may come at once before that. 200.
+    /// Requests that may come at once before that. 500.
     pub burst: u32,
     /// HTTP/2 streams reset a second; those above it run on unread until their turn. 10.
     pub resets_per_second: u32,
@@ -82,7 +82,7 @@ impl Default for ClientLimits {
             reads: 256,
             answer: 64 * 1024 * 1024,
             queries_per_second: 2000,
-            burst: 200,
+            burst: 500,
             resets_per_second: 10,
             addresses_per_name: 8,
         }
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!((timers.read.as_secs(), timers.large_read.as_secs()), (15, 60));
         assert_eq!(timers.blocking_grace.as_secs(), 15);
         assert_eq!((limits.connections, limits.reserved, limits.streams), (64, 8, 200));
-        assert_eq!((limits.queries_per_second, limits.burst, limits.resets_per_second), (2000, 200, 10));
+        assert_eq!((limits.queries_per_second, limits.burst, limits.resets_per_second), (2000, 500, 10));
         timers.check().unwrap();
         limits.check().unwrap();
     }

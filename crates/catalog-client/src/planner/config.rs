@@ -31,6 +31,9 @@ pub struct PlanConfig {
     pub quiet_every: Duration,
     /// So many of such wakes may follow each other at once before that. Default 3.
     pub quiet_burst: u32,
+    /// How long a quorum check speaks for first reads that begin after it. Default 500 ms, less than any
+    /// server needs to be killed, started again and elected; 0: each first read is checked.
+    pub check_reaches: Duration,
     /// How often each name is read in turn.
     pub rounds: Rounds,
     /// Names of a family; those beyond are not read, counted and logged. Default 20,000.
@@ -69,6 +72,7 @@ impl Default for PlanConfig {
             fast_every: Duration::from_secs(2),
             quiet_every: Duration::from_secs(2),
             quiet_burst: 3,
+            check_reaches: Duration::from_millis(500),
             rounds: Rounds::default(),
             max_names: 20_000,
         }

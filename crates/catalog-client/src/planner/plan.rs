@@ -147,7 +147,8 @@ impl<E: Send + 'static, A: Asker> Planner<E, A> {
         to_event: impl Fn(&Arc<str>, Update<Q::Document>) -> E + Send + Sync + 'static,
     ) -> FamilyId {
         let any = make("");
-        let schedule = Schedule::new(config, Nature::of(&any, None), now());
+        let nature = Nature::of(&any, None);
+        let schedule = Schedule::new(config, nature, now());
         let path = make.clone();
         let path = Box::new(move |name: &str| path(name).path());
         let blocked = Arc::clone(&self.blocked);
@@ -160,6 +161,7 @@ impl<E: Send + 'static, A: Asker> Planner<E, A> {
             make,
             to_event,
             events: self.events.clone(),
+            needs_right: nature.needs_right,
             watches: Arc::clone(&self.watches),
         };
         self.tasks.lock().spawn(Arc::new(runner).run());

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Error, Query,
-    query::Answer,
+    query::{Answer, Ask},
     watch::{
         Agent, Asker, Failure, Fresh, Listener, Update, Verdict, context, now, unreadable, verify, withheld,
     },
@@ -25,6 +25,8 @@ pub(super) struct Runner<A: Asker, M, T, E> {
     pub(super) make: M,
     pub(super) to_event: T,
     pub(super) events: mpsc::Sender<E>,
+    /// Whether an answer shows that the token has rights.
+    pub(super) needs_right: bool,
     /// Watches with a long poll of their own.
     pub(super) watches: Arc<AtomicUsize>,
 }
@@ -86,7 +88,11 @@ where
         let mut ending = Ending { family: &self.family, job };
         let query = (self.make)(&ending.job.name);
         let mut ear = self.agent.listen();
-        let answer = self.agent.ask(&query, &ending.job.sent, &mut ear).await;
+        let mut answer = self.agent.ask(&query, &ending.job.sent, &mut ear).await;
+        if ending.job.sent.ask == Ask::Leader && matches!(&answer, Ok(answer) if !answer.by_leader) {
+            self.family.schedule.lock().needs_check(&mut ending.job);
+            answer = Box::pin(self.agent.ask(&query, &ending.job.sent, &mut ear)).await;
+        }
         // Boxed: a task spends its life in the read, and is as large as the largest of its states.
         match answer {
             Ok(answer) => Box::pin(self.judge(&mut ending.job, &query, answer, &mut ear)).await,
@@ -104,6 +110,7 @@ where
             match verdict {
                 None | Some(Verdict::Refused) => return,
                 Some(Verdict::Same { recovered, facts, .. }) => {
+                    self.granted();
                     self.relieve();
                     match facts {
                         Some(facts) => self.send(job, Update::Facts(facts)).await,
@@ -138,6 +145,7 @@ where
                 let (facts, document) = (fresh.facts, document.map(Arc::new));
                 self.agent.counters().changes.add(1);
                 if self.family.schedule.lock().apply(now(), job, fresh) {
+                    self.granted();
                     self.relieve();
                     self.send(job, Update::Changed { document, facts }).await;
                 }
@@ -170,6 +178,12 @@ where
         }
         if failed.news {
             self.send(job, Update::Failed(error)).await;
+        }
+    }
+
+    fn granted(&self) {
+        if self.needs_right {
+            self.agent.granted();
         }
     }
 
@@ -220,7 +234,8 @@ pub(super) fn sizes<Q: Query>(query: Q) -> (usize, usize, usize) {
     let (events, _receiver) = mpsc::channel(1);
     let to_event = |name: &Arc<str>, _| Arc::clone(name);
     let make = move |_: &str| query.clone();
-    let runner = Runner { family, agent, make, to_event, events, watches: Arc::default() };
+    let runner =
+        Runner { family, agent, make, to_event, events, needs_right: false, watches: Arc::default() };
     let work = Arc::new(runner).work(job);
     let job = size_of_val(&work);
     // It was never polled: ending it would ring a bell for nothing, and does no harm.

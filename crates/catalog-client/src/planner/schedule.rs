@@ -1,6 +1,6 @@
 //! Which name is due, and how it is asked. Pure: time and random numbers are passed in.
 //!
-//! * A new name is read at once, before all that is only due.
+//! * A new name is read at once, before all that is only due; an idle one after those that are not.
 //! * In turn, each name has a *phase*: its place in the round, the same in each. Phases come from the
 //!   golden ratio, so that they stay spread however names come and go.
 //! * There is one set of times for long polls and one for reads in turn, and no timer per name.
@@ -8,6 +8,7 @@
 //! * A name that goes while its long poll is under way keeps its place until the poll has run out;
 //!   coming back meanwhile it finds it again. So names that flap cost no more than those that stay.
 
+mod checked;
 mod entry;
 mod outcome;
 mod pick;
@@ -16,6 +17,7 @@ mod show;
 
 use super::{Mode, PlanConfig, ScheduleCounts, mode};
 use crate::watch::{Loop, Nature};
+use checked::Checked;
 use entry::{Entry, Queue};
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -48,6 +50,7 @@ pub(super) struct Schedule {
     hot: Option<HashSet<Arc<str>>>,
     urgent: VecDeque<Slot>,
     fresh: VecDeque<Slot>,
+    later: VecDeque<Slot>,
     fast: VecDeque<Slot>,
     polls: BTreeSet<(Instant, Slot)>,
     rounds: BTreeSet<(Instant, Slot)>,
@@ -62,6 +65,8 @@ pub(super) struct Schedule {
     fast_begun: Option<Instant>,
     /// Until the next fast round, by what the last one cost.
     fast_pause: Duration,
+    /// What first reads may lean on.
+    checked: Checked,
     turn: u8,
     mark: u32,
     failing: usize,
@@ -89,6 +94,7 @@ impl Schedule {
             hot: None,
             urgent: VecDeque::new(),
             fresh: VecDeque::new(),
+            later: VecDeque::new(),
             fast: VecDeque::new(),
             polls: BTreeSet::new(),
             rounds: BTreeSet::new(),
@@ -100,6 +106,7 @@ impl Schedule {
             fast_wanted: false,
             fast_begun: None,
             fast_pause: Duration::ZERO,
+            checked: Checked::default(),
             turn: 0,
             mark: 0,
             failing: 0,
@@ -223,6 +230,13 @@ impl Schedule {
             self.active -= 1;
         } else {
             self.active += 1;
+        }
+        let waits = self.entry(slot).and_then(|entry| entry.queue);
+        match waits {
+            // Nobody calls it: it lets others go first.
+            Some(Queue::Fresh) if idle => self.enqueue(slot, Queue::Later, false),
+            Some(Queue::Later) if !idle => self.enqueue(slot, Queue::Fresh, false),
+            _ => {}
         }
         self.unplace(slot);
         self.count_changed(now);

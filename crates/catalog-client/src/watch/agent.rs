@@ -32,6 +32,8 @@ pub(super) struct Shared<A> {
     /// Changes whenever the agent may be another process than before.
     epoch: AtomicU64,
     pub(super) chorus: Arc<Chorus>,
+    /// When the token was last seen to have a right.
+    granted: Locked<Option<Instant>>,
     /// When everything was asked again because one had tried for all.
     pub(super) asked_again: Locked<Option<Instant>>,
     /// `major << 16 | minor`; 0: not known.
@@ -143,6 +145,7 @@ impl<A: Asker> Agent<A> {
             away: Locked::default(),
             epoch: AtomicU64::new(0),
             chorus: Arc::default(),
+            granted: Locked::default(),
             asked_again: Locked::default(),
             version: AtomicU32::new(0),
             acls_off: AtomicBool::new(false),
@@ -187,6 +190,16 @@ impl<A: Asker> Agent<A> {
     #[must_use]
     pub fn asker(&self) -> &A {
         &self.shared.asker
+    }
+
+    /// A good answer came to a question that needs a right.
+    pub(crate) fn granted(&self) {
+        *self.shared.granted.lock() = Some(now());
+    }
+
+    /// Whether the token was not seen to have any right since then.
+    pub(super) fn grants_nothing_since(&self, since: Instant) -> bool {
+        self.shared.granted.lock().is_none_or(|granted| granted < since)
     }
 
     /// Who fails now.

@@ -12,6 +12,9 @@ use crate::{
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::sleep_until;
 
+/// Under these words those are together that are denied while everything is.
+const EVERYTHING_DENIED: &str = "everything is denied";
+
 /// One query, asked for ever.
 ///
 /// ```no_run
@@ -39,6 +42,8 @@ pub struct Watch<Q: Query, A: Asker = Client> {
     wakes: u64,
     /// The log says that it fails, or somebody that fails alike.
     voice: Option<Voice>,
+    /// It is denied, as everything is.
+    denied: Option<Voice>,
 }
 
 impl<Q: Query, A: Asker> Watch<Q, A> {
@@ -68,6 +73,7 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
             shown,
             wakes: 0,
             voice: None,
+            denied: None,
         }
     }
 
@@ -170,6 +176,7 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
     fn same(&mut self, recovered: bool, facts: Option<Facts>, rose: bool) -> Option<Update<Q::Document>> {
         self.wakes += u64::from(rose);
         self.show(|live| live.good(now(), false));
+        self.granted();
         if recovered {
             self.recovered();
         }
@@ -194,6 +201,7 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
         let failed = self.inner.apply(now(), fresh, self.agent.config());
         self.agent.counters().changes.add(1);
         self.show(|live| live.good(now(), true));
+        self.granted();
         if failed {
             self.recovered();
         }
@@ -215,12 +223,42 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
                 _ => tracing::warn!(%error, "watch fails; what is known stays in use"),
             }
         }
-        // One tries again soon for all that fail alike.
-        let passes = matches!(class, Class::Server | Class::Busy | Class::TokenUnknown | Class::Rejected);
-        if passes && self.voice.as_mut().is_some_and(Voice::leads) {
-            self.inner.hurry(now() + self.agent.config().retry.mul_f64(0.5 + 0.5 * fastrand::f64()));
-        }
+        self.try_for_all(class);
         news.then_some(Update::Failed(error))
+    }
+
+    /// One tries again soon for all that fail alike. A right that is missing stays missing, as a rule, and
+    /// each try is a line in Consul's log: only where everything is denied it is an outage like others.
+    fn try_for_all(&mut self, class: Class) {
+        let retry = self.agent.config().retry;
+        let (leads, pause) = match class {
+            Class::Server | Class::Busy | Class::TokenUnknown | Class::Rejected => {
+                (self.voice.as_mut().is_some_and(Voice::leads), retry / 2)
+            }
+            Class::Denied => {
+                if !self.is_denied_everything() {
+                    self.denied = None;
+                    return;
+                }
+                let chorus = self.agent.chorus();
+                let denied = self.denied.get_or_insert_with(|| chorus.join(EVERYTHING_DENIED).0);
+                (denied.leads(), retry * 3 / 2)
+            }
+            _ => return,
+        };
+        if leads {
+            self.inner.hurry(now() + pause.mul_f64(0.5 + 0.5 * fastrand::f64()));
+        }
+    }
+
+    fn is_denied_everything(&self) -> bool {
+        self.inner.failing_since().is_some_and(|since| self.agent.grants_nothing_since(since))
+    }
+
+    fn granted(&self) {
+        if self.inner.needs_right() {
+            self.agent.granted();
+        }
     }
 
     /// Says whether the log is to tell of it: nobody fails alike.
@@ -232,6 +270,9 @@ impl<Q: Query, A: Asker> Watch<Q, A> {
     }
 
     fn recovered(&mut self) {
+        if self.denied.take().map(Voice::end) == Some(End::Others { led: true }) {
+            self.agent.trouble_is_over();
+        }
         let Some(voice) = self.voice.take() else { return };
         let words = voice.words().to_owned();
         match voice.end() {

@@ -31,6 +31,8 @@ pub(crate) struct Nature {
     from_servers: bool,
     /// An empty list with index 1 may mean "denied" (health/connect, health/ingress up to 1.15).
     hides_denial: bool,
+    /// A token needs a right for it.
+    pub(crate) needs_right: bool,
 }
 
 impl Nature {
@@ -40,7 +42,8 @@ impl Nature {
         let blocking = query.blocking();
         let every = every.or_else(|| (blocking == Blocking::Never).then_some(EVERY));
         let hides_denial = matches!(query.endpoint(), "health/connect" | "health/ingress");
-        Self { blocking, every, from_servers: query.from_servers(), hides_denial }
+        let needs_right = !query.rule().is_empty();
+        Self { blocking, every, from_servers: query.from_servers(), hides_denial, needs_right }
     }
 }
 
@@ -204,6 +207,21 @@ impl Loop {
     /// Whether something has been applied, be it "absent".
     pub(crate) fn knows(&self) -> bool {
         self.applied.is_some()
+    }
+
+    /// Whether this is its first read: nothing is known, and nothing has failed.
+    pub(crate) fn is_new(&self) -> bool {
+        self.applied.is_none() && self.refused.is_none() && self.failing.is_none() && self.high == 0
+    }
+
+    /// Since when it fails, if it does.
+    pub(crate) fn failing_since(&self) -> Option<Instant> {
+        self.failing.map(|failing| failing.since)
+    }
+
+    /// Whether an answer shows that a token has rights.
+    pub(crate) fn needs_right(&self) -> bool {
+        self.nature.needs_right
     }
 
     /// Why it fails, if it does.

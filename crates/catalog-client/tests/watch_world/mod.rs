@@ -61,6 +61,8 @@ pub(crate) struct State {
     pub(crate) bodies: HashMap<String, (u64, Option<String>)>,
     pub(crate) latency: Duration,
     pub(crate) capacity: Capacity,
+    /// Whoever asks for the leader gets it, and no other server.
+    pub(crate) leader_answers: bool,
     /// Answers to come first, by path.
     pub(crate) script: HashMap<String, VecDeque<Result<Answer, Cause>>>,
     pub(crate) requests: Vec<Request>,
@@ -88,6 +90,7 @@ impl World {
             bodies: HashMap::new(),
             latency: MS,
             capacity,
+            leader_answers: true,
             script: HashMap::new(),
             requests: Vec::new(),
             reading: 0,
@@ -212,7 +215,10 @@ impl State {
         let (index, body) = self.bodies.get(path).cloned().unwrap_or((self.index, Some("[]".to_owned())));
         match ask {
             Ask::Above(above) if index <= *above && !over => None,
-            _ => Some(Ok(answer(index, body.as_deref()))),
+            _ => {
+                let by_leader = *ask == Ask::Leader && self.leader_answers;
+                Some(Ok(Answer { by_leader, ..answer(index, body.as_deref()) }))
+            }
         }
     }
 }
@@ -273,6 +279,7 @@ pub(crate) fn answer(index: u64, body: Option<&str>) -> Answer {
         last_contact: None,
         known_leader: None,
         cache_age: None,
+        by_leader: false,
     }
 }
 
@@ -322,6 +329,10 @@ impl Query for Text {
 
     fn may_be_absent(&self) -> bool {
         true
+    }
+
+    fn rule(&self) -> String {
+        if self.0 == "free" { String::new() } else { format!("text {:?} {{ policy = \"read\" }}", self.0) }
     }
 
     fn decode(&self, body: &Bytes) -> Result<String, String> {

@@ -86,7 +86,7 @@ impl Part<MeshRole> for Mesh {
         Self {
             services: asking::family(&core.planner),
             assembler: MeshAssembler::new(&core.config.service, core.config.policy.clone()),
-            names: Names::default(),
+            names: Names::new(&core.config.service),
             interner: Interner::default(),
             critical: HashSet::new(),
             doubt: Doubt::default(),

@@ -45,6 +45,8 @@ pub(super) enum Queue {
     Urgent,
     Fresh,
     Fast,
+    /// New and idle.
+    Later,
 }
 
 impl Entry {
@@ -88,6 +90,8 @@ pub(in crate::planner) struct Job {
     pub(super) slot: Slot,
     pub(super) life: u32,
     pub(in crate::planner) name: Arc<str>,
+    /// The agent of then, by its epoch.
+    pub(super) epoch: u64,
     pub(in crate::planner) sent: Sent,
     pub(in crate::planner) work: Work,
 }

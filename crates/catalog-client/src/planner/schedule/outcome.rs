@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Error,
+    query::Ask,
     watch::{Context, Fresh, Got, Verdict},
 };
 use std::time::Instant;
@@ -31,6 +32,9 @@ impl Schedule {
         got: &Got,
         context: &Context<'_>,
     ) -> Option<Verdict> {
+        if job.sent.ask == Ask::Now {
+            self.checked.answered(job.sent.at, job.epoch);
+        }
         let entry = self.asked(job)?;
         let verdict = entry.inner.answered(now, &job.sent, got, context);
         if let Verdict::Same { recovered, .. } = verdict {
@@ -83,8 +87,19 @@ impl Schedule {
         self.fail(job, error, first, false)
     }
 
+    /// The leader was to answer and another server did: the read is made again with a check, as are all
+    /// from now on.
+    pub(in crate::planner) fn needs_check(&mut self, job: &mut Job) {
+        job.sent.ask = Ask::Now;
+        self.checked.is_of_no_use();
+        self.checked.begins();
+    }
+
     /// A job is over, whatever came of it.
     pub(in crate::planner) fn finish(&mut self, now: Instant, job: &Job) {
+        if job.sent.ask == Ask::Now {
+            self.checked.ends();
+        }
         match job.work {
             Work::Poll => self.holding -= 1,
             Work::Read => self.reading -= 1,

@@ -4,6 +4,7 @@ use super::{
     Mode, Schedule, Slot,
     entry::{Job, Place, Queue, Work},
 };
+use crate::query::Ask;
 use std::time::{Duration, Instant};
 
 /// What the runner does next.
@@ -64,7 +65,7 @@ impl Schedule {
         if !self.may_read() {
             return None;
         }
-        for queue in [Queue::Urgent, Queue::Fresh, Queue::Fast] {
+        for queue in [Queue::Urgent, Queue::Fresh, Queue::Fast, Queue::Later] {
             while let Some(slot) = self.line(queue).pop_front() {
                 let waits = |entry: &&mut super::Entry| entry.queue == Some(queue) && !entry.gone;
                 let Some(entry) = self.entry(slot).filter(waits) else { continue };
@@ -78,7 +79,7 @@ impl Schedule {
                 }
                 let count = match queue {
                     Queue::Urgent => &mut self.counts.reads_now,
-                    Queue::Fresh => &mut self.counts.first_reads,
+                    Queue::Fresh | Queue::Later => &mut self.counts.first_reads,
                     Queue::Fast => &mut self.counts.fast_reads,
                 };
                 *count += 1;
@@ -93,6 +94,7 @@ impl Schedule {
             Queue::Urgent => &mut self.urgent,
             Queue::Fresh => &mut self.fresh,
             Queue::Fast => &mut self.fast,
+            Queue::Later => &mut self.later,
         }
     }
 
@@ -142,13 +144,14 @@ impl Schedule {
         if std::mem::replace(&mut entry.epoch, epoch) != epoch {
             entry.inner.forget();
         }
-        let sent = match work {
+        let mut sent = match work {
             Work::Poll => entry.inner.send(now, &config.watch),
             Work::Read if blocks && !entry.idle && !entry.inner.will_wait() => {
                 entry.inner.send(now, &config.watch)
             }
             Work::Read | Work::Sweep => entry.inner.send_in_turn(now, &config.watch),
         };
+        let first = sent.ask == Ask::Now && entry.inner.is_new();
         match work {
             Work::Poll => entry.polling = true,
             Work::Read | Work::Sweep => {
@@ -156,7 +159,13 @@ impl Schedule {
                 entry.again = false;
             }
         }
-        let job = Job { slot, life: entry.life, name: std::sync::Arc::clone(&entry.name), sent, work };
+        let (life, name) = (entry.life, std::sync::Arc::clone(&entry.name));
+        if first && self.checked.reaches(now, epoch, config.check_reaches) {
+            sent.ask = Ask::Leader;
+        } else if sent.ask == Ask::Now {
+            self.checked.begins();
+        }
+        let job = Job { slot, life, name, epoch, sent, work };
         match work {
             Work::Poll => self.holding += 1,
             Work::Read => self.reading += 1,

@@ -159,6 +159,7 @@ impl Schedule {
             Queue::Urgent => &mut self.urgent,
             Queue::Fresh => &mut self.fresh,
             Queue::Fast => &mut self.fast,
+            Queue::Later => &mut self.later,
         };
         // Of what is new the hot ones come first; among themselves in no order.
         if first && queue == Queue::Fresh && self.hot.is_some() {

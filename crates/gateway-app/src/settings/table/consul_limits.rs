@@ -60,7 +60,7 @@ pub(super) static LIMITS: &[Key] = &[
     key!(
         "limits.consul_burst",
         Count(span(1, U32, "it is counted in 32 bits"), |s, v| s.tuning.limits.burst = word(v)),
-        "200",
+        "500",
         "Requests that may come at once before that bound is felt."
     ),
     key!(

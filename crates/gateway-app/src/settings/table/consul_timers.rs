@@ -287,6 +287,20 @@ pub(super) static TIMERS: &[Key] = &[
         "Where each name has a waiting read: shortest time between two lists of 1,000 names or more that bring no new name; with fewer in proportion. One that comes among them is seen that much later."
     ),
     key!(
+        "timers.consul_check",
+        Time(
+            Span {
+                zero: Some("each"),
+                least: MS,
+                most: SECOND,
+                why: "a server that was killed is started again and elected within it"
+            },
+            |s, v| s.tuning.plan.check_reaches = v
+        ),
+        "500ms",
+        "How long a read that a quorum of servers has checked speaks for first reads of names that begin after it."
+    ),
+    key!(
         "timers.consul_read_now",
         Time(span(MS, HOUR, "an endpoint that fails would be a flood of requests"), |s, v| s
             .tuning

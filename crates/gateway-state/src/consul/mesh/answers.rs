@@ -97,8 +97,7 @@ impl Mesh {
             core.planner.set_names(self.services, self.names.all().cloned());
         }
         // Nobody calls these: they hold up nothing, and the number of services is that of the others.
-        let uncalled = |name: &&Arc<str>| self.names.is_proxy(name) || ***name == *core.config.service;
-        for name in delta.added.iter().filter(uncalled) {
+        for name in delta.added.iter().filter(|name| self.names.is_uncalled(name)) {
             core.planner.idle(self.services, name, true);
         }
         for name in &delta.removed {

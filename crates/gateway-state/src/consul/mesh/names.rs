@@ -16,6 +16,8 @@ const SIDECAR: &str = "-sidecar-proxy";
 /// The names of a datacenter.
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    /// The gateway's own, which nobody calls.
+    own: Box<str>,
     known: BTreeMap<Arc<str>, Known>,
     /// Names that sidecars were seen to have.
     proxies: HashSet<Box<str>>,
@@ -37,6 +39,11 @@ pub(super) struct Delta {
 }
 
 impl Names {
+    /// No name yet. `own` is the gateway's.
+    pub(super) fn new(own: &str) -> Self {
+        Self { own: own.into(), ..Self::default() }
+    }
+
     /// Takes over the list of all names.
     pub(super) fn set<'a>(&mut self, names: impl Iterator<Item = &'a str>) -> Delta {
         let mut delta = Delta::default();
@@ -53,14 +60,14 @@ impl Names {
         }
         self.proxies.retain(|proxy| self.known.contains_key(&**proxy));
         delta.removed.extend(before.into_keys());
-        let waits = |(name, known): &(&Arc<str>, &Known)| !known.answered && !self.is_proxy(name);
+        let waits = |(name, known): &(&Arc<str>, &Known)| !known.answered && !self.is_uncalled(name);
         self.waiting = self.known.iter().filter(waits).count();
         delta
     }
 
-    /// All names, those of sidecars last: where there are too many to be read, these can be missed.
+    /// All names, those that nobody calls last: where there are too many to be read, these can be missed.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<str>> {
-        let of = |proxies: bool| self.known.keys().filter(move |name| self.is_proxy(name) == proxies);
+        let of = |uncalled: bool| self.known.keys().filter(move |name| self.is_uncalled(name) == uncalled);
         of(false).chain(of(true))
     }
 
@@ -69,8 +76,13 @@ impl Names {
         self.known.contains_key(name)
     }
 
+    /// Whether nobody calls this name: it is the gateway's own, or one of sidecars.
+    pub(super) fn is_uncalled(&self, name: &str) -> bool {
+        *name == *self.own || self.is_proxy(name)
+    }
+
     /// Whether a name is that of sidecars, as far as one can tell without asking.
-    pub(super) fn is_proxy(&self, name: &str) -> bool {
+    fn is_proxy(&self, name: &str) -> bool {
         self.proxies.contains(name)
             || name.strip_suffix(SIDECAR).is_some_and(|served| self.known.contains_key(served))
     }
@@ -79,7 +91,7 @@ impl Names {
     pub(super) fn answered(&mut self, name: &str, empty: bool) {
         let Some(known) = self.known.get_mut(name) else { return };
         let first = !std::mem::replace(known, Known { answered: true, empty }).answered;
-        if first && !self.is_proxy(name) {
+        if first && !self.is_uncalled(name) {
             self.waiting -= 1;
         }
     }
@@ -87,7 +99,7 @@ impl Names {
     /// Sidecars were seen under this name.
     pub(super) fn seen_proxy(&mut self, name: &str) {
         let Some(known) = self.known.get(name).filter(|_| !self.proxies.contains(name)) else { return };
-        if !known.answered && !self.is_proxy(name) {
+        if !known.answered && !self.is_uncalled(name) {
             self.waiting -= 1;
         }
         self.proxies.insert(name.into());
@@ -100,7 +112,7 @@ impl Names {
 
     /// Names without mesh instances that may get their first one, unless they are more than `most`.
     pub(super) fn idle(&self, most: usize) -> Vec<Arc<str>> {
-        let idle = self.known.iter().filter(|(name, known)| known.empty && !self.is_proxy(name));
+        let idle = self.known.iter().filter(|(name, known)| known.empty && !self.is_uncalled(name));
         let names: Vec<_> = idle.map(|(name, _)| name.clone()).take(most + 1).collect();
         if names.len() > most { Vec::new() } else { names }
     }
@@ -148,6 +160,15 @@ mod tests {
         names.seen_proxy("not a name of the catalog");
         assert!(names.is_proxy("envoy-of-web") && !names.is_proxy("not a name of the catalog"));
         assert_eq!(names.waiting(), 1);
+    }
+
+    #[test]
+    fn the_gateway_itself_holds_up_nothing() {
+        let mut names = Names::new("mesh-gateway");
+        names.set(["mesh-gateway", "web"].into_iter());
+        assert!(names.is_uncalled("mesh-gateway") && !names.is_uncalled("web"));
+        names.answered("mesh-gateway", true);
+        assert_eq!((names.waiting(), names.idle(10).len()), (1, 0));
     }
 
     #[test]
