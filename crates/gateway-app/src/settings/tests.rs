@@ -577,7 +577,7 @@ fn the_limit_of_connections_follows_the_descriptors() {
 
 #[test]
 fn the_reference_has_every_key() {
-    let reference = settings_reference();
+    let reference = settings_reference(Role::Mesh);
     assert_eq!(reference.lines().count(), Key::all(Role::Mesh).count() + 2);
     for key in Key::all(Role::Mesh) {
         assert!(reference.contains(&format!("| `{}` | {} |", key.name, key.kind.name())), "{}", key.name);
