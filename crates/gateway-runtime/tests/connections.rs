@@ -308,10 +308,7 @@ fn open_connections_are_judged_again_and_cut_with_a_reason() {
         match proof {
             0 => Judgement::Keep,
             1 => Judgement::Change(self::authorization(Verdict::WouldDeny, "new", 1)),
-            _ => Judgement::Cut(
-                Reason::IntentionChanged,
-                self::authorization(Verdict::Deny, "new", 2),
-            ),
+            _ => Judgement::Cut(Reason::IntentionChanged, self::authorization(Verdict::Deny, "new", 2)),
         }
     });
     assert_eq!(seen, [0, 1, 2], "the one that was not judged yet is left alone");
