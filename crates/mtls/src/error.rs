@@ -6,15 +6,17 @@
 //! Every variant has a word (`reason()`): snake case, stable, for metric labels and logs.
 
 use std::fmt;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_id::{SpiffeError, SpiffeId, TrustDomain};
-use rustls::{AlertDescription, CertificateError, OtherError};
+use mesh_id::TrustDomain;
 
 use crate::bundle::LeftOut;
-use crate::leaf::LeafKey;
+
+mod handshake;
+mod peer;
+
+pub use handshake::{HandshakeError, NotReady};
+pub use peer::{IdentityError, PeerError};
 
 /// Which text was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +51,7 @@ impl fmt::Display for Material {
 
 /// Why a document, a certificate, a key or a setting of our own is not used. Whoever gave it is at fault: the same
 /// input is refused again; the caller keeps what it had before.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// More text than any certificate needs.
@@ -113,7 +115,7 @@ pub enum Error {
         why: String,
     },
     /// None of the roots can be used now.
-    #[error("{what}: no usable certificate among {}: {}", left_out.len(), list(left_out))]
+    #[error("{what}: {}", list(left_out))]
     NoUsableRoot {
         /// Which text.
         what: Material,
@@ -203,7 +205,11 @@ pub enum Error {
 }
 
 fn list(left_out: &[LeftOut]) -> String {
-    left_out.iter().map(LeftOut::to_string).collect::<Vec<_>>().join("; ")
+    if left_out.is_empty() {
+        return "the list is empty; is the CA of the mesh ready?".to_owned();
+    }
+    let all = left_out.iter().map(LeftOut::to_string).collect::<Vec<_>>().join("; ");
+    format!("none can be used: {all}")
 }
 
 impl Error {
@@ -233,280 +239,6 @@ impl Error {
             Self::NothingExpected => "nothing_expected",
             Self::ServerName(_) => "bad_server_name",
             Self::Tls(_) => "tls_configuration",
-        }
-    }
-}
-
-/// Why a certificate does not say who its holder is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum IdentityError {
-    /// The certificate cannot be read.
-    #[error("the certificate cannot be read: {0}")]
-    Malformed(String),
-    /// There is no URI among its names.
-    #[error("the certificate has no URI name, so no SPIFFE id")]
-    NoUri,
-    /// There are several. Consul never signs more than one, and another proxy might read another of them.
-    #[error("the certificate has {0} URI names, exactly one is allowed")]
-    SeveralUris(usize),
-    /// The URI is no identity of a mesh.
-    #[error("{uri:?} is no SPIFFE id of a mesh: {why}")]
-    NotSpiffe {
-        /// As it stands in the certificate, cut to a length that a log can bear.
-        uri: Box<str>,
-        /// What is wrong.
-        why: SpiffeError,
-    },
-    /// The URI is an identity written in a way that Consul does not write, such as `%65` for `e`. Other proxies compare
-    /// the text, so it would be somebody else there.
-    #[error("{uri:?} is not how {canonical} is written")]
-    NotCanonical {
-        /// As it stands in the certificate.
-        uri: Box<str>,
-        /// As Consul writes it.
-        canonical: Box<str>,
-    },
-}
-
-impl IdentityError {
-    /// The word for logs and metric labels.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "certificate_malformed",
-            Self::NoUri => "no_spiffe_id",
-            Self::SeveralUris(_) => "several_uri_sans",
-            Self::NotSpiffe { .. } => "bad_spiffe_id",
-            Self::NotCanonical { .. } => "spiffe_id_not_canonical",
-        }
-    }
-}
-
-/// Why the certificate of the far end was refused. The far end is at fault, or the roots here are old.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PeerError {
-    /// It presented none.
-    #[error("the client presented no certificate")]
-    NoCertificate,
-    /// It does not say who it is.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// It belongs to a cluster whose roots are not known, or not trusted here.
-    #[error("{0} is of a trust domain that is not trusted here")]
-    ForeignTrustDomain(SpiffeId),
-    /// It is an agent, a server or a certificate authority: nothing that sends or takes requests in a mesh.
-    #[error("{0} is neither a service nor a mesh gateway")]
-    NotAService(SpiffeId),
-    /// It is a good certificate of somebody else than the one dialed.
-    #[error("{found} answered, expected was {}", expected.join(" or "))]
-    Unexpected {
-        /// Who answered.
-        found: SpiffeId,
-        /// Who might have.
-        expected: Arc<[String]>,
-    },
-    /// None of the names of an external service's certificate is the one that was asked for.
-    #[error("no name of the certificate is {expected:?}")]
-    NameMismatch {
-        /// The name that was asked for.
-        expected: Arc<str>,
-    },
-    /// No chain leads to a root that is trusted.
-    #[error("the certificate leads to no root that is trusted here")]
-    UnknownIssuer,
-    /// It, or a certificate of its chain, has ended.
-    #[error("the certificate has expired")]
-    Expired,
-    /// It, or a certificate of its chain, has not begun.
-    #[error("the certificate is not valid yet; compare the clocks")]
-    NotYetValid,
-    /// It was made for the other side of a connection.
-    #[error("the certificate was not made for this side of a connection (extended key usage)")]
-    WrongPurpose,
-    /// A signature is wrong.
-    #[error("a signature of the certificate or of its holder is wrong")]
-    BadSignature,
-    /// Every root that is trusted here has ended.
-    #[error("no root that is trusted here is valid now")]
-    RootsExpired,
-    /// The session that was resumed began under other roots, another trust domain or another service.
-    #[error("the resumed session began under other roots or for another service")]
-    StaleSession,
-    /// Another rule of X.509 is broken.
-    #[error("the certificate breaks a rule: {0}")]
-    Invalid(CertificateError),
-}
-
-impl PeerError {
-    /// The word for logs and metric labels.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::NoCertificate => "no_client_certificate",
-            Self::Identity(identity) => identity.reason(),
-            Self::ForeignTrustDomain(_) => "foreign_trust_domain",
-            Self::NotAService(_) => "not_a_service",
-            Self::Unexpected { .. } => "unexpected_peer",
-            Self::NameMismatch { .. } => "certificate_name_mismatch",
-            Self::UnknownIssuer => "unknown_issuer",
-            Self::Expired => "certificate_expired",
-            Self::NotYetValid => "certificate_not_yet_valid",
-            Self::WrongPurpose => "certificate_wrong_purpose",
-            Self::BadSignature => "bad_signature",
-            Self::RootsExpired => "no_valid_root",
-            Self::StaleSession => "stale_session",
-            Self::Invalid(_) => "certificate_invalid",
-        }
-    }
-
-    /// As rustls wants it: the known ones as its own, so that the far end gets the fitting alert.
-    pub(crate) fn into_rustls(self) -> rustls::Error {
-        let known = match self {
-            Self::NoCertificate => return rustls::Error::NoCertificatesPresented,
-            Self::UnknownIssuer => CertificateError::UnknownIssuer,
-            Self::Expired => CertificateError::Expired,
-            Self::NotYetValid => CertificateError::NotValidYet,
-            Self::BadSignature => CertificateError::BadSignature,
-            Self::Invalid(error) => error,
-            other => CertificateError::Other(OtherError(Arc::new(other))),
-        };
-        rustls::Error::InvalidCertificate(known)
-    }
-}
-
-impl From<CertificateError> for PeerError {
-    fn from(error: CertificateError) -> Self {
-        match error {
-            CertificateError::UnknownIssuer => Self::UnknownIssuer,
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-                Self::WrongPurpose
-            }
-            CertificateError::BadSignature => Self::BadSignature,
-            CertificateError::BadEncoding => {
-                Self::Identity(IdentityError::Malformed("bad encoding".to_owned()))
-            }
-            CertificateError::Other(other) => match other.0.downcast_ref::<Self>() {
-                Some(ours) => ours.clone(),
-                None => Self::Invalid(CertificateError::Other(other)),
-            },
-            other => Self::Invalid(other),
-        }
-    }
-}
-
-/// Why there is no connection. The stream is gone with the error; the far end got an alert where TLS has one.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HandshakeError {
-    /// The far end's certificate was refused.
-    #[error(transparent)]
-    Peer(#[from] PeerError),
-    /// The far end sent a fatal alert: it refused us, or gave up.
-    #[error("the far end ended the handshake with the alert {0:?}")]
-    Alert(AlertDescription),
-    /// Both sides have no version, cipher suite, key exchange or protocol in common.
-    #[error("nothing in common with the far end: {0}")]
-    Incompatible(String),
-    /// The far end breaks the rules of TLS, or does not speak it.
-    #[error("the far end does not speak TLS as it should: {0}")]
-    Protocol(String),
-    /// The far end closed in the middle of the handshake.
-    #[error("the far end closed the connection in the middle of the handshake")]
-    Eof,
-    /// The connection failed.
-    #[error("the connection failed in the middle of the handshake: {0}")]
-    Io(#[source] io::Error),
-    /// Our own certificate has ended; a far end would refuse it.
-    #[error("the certificate of {0} has expired here; its agent or CA cannot be reached for long")]
-    OwnCertificateExpired(LeafKey),
-    /// There is no certificate or no root yet.
-    #[error("{key} is not ready: {why}")]
-    NotReady {
-        /// Whose identity was to be used.
-        key: LeafKey,
-        /// What is missing.
-        why: NotReady,
-    },
-    /// The clock of this host, or the cryptographic library, failed.
-    #[error("{0}")]
-    Internal(String),
-}
-
-/// What a service lacks before it can accept or connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NotReady {
-    /// No roots yet.
-    NoRoots,
-    /// No leaf yet.
-    NoLeaf,
-    /// The leaf is of another trust domain than the roots, as in the moment when a cluster gets a new one.
-    OtherTrustDomain,
-}
-
-impl NotReady {
-    /// The word for logs and metric labels.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::NoRoots => "no_roots",
-            Self::NoLeaf => "no_leaf",
-            Self::OtherTrustDomain => "leaf_of_another_trust_domain",
-        }
-    }
-}
-
-impl fmt::Display for NotReady {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoRoots => "there are no roots yet",
-            Self::NoLeaf => "there is no leaf certificate yet",
-            Self::OtherTrustDomain => "its leaf is of another trust domain than the roots",
-        })
-    }
-}
-
-impl HandshakeError {
-    /// The word for logs and metric labels.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Peer(peer) => peer.reason(),
-            Self::Alert(_) => "tls_alert",
-            Self::Incompatible(_) => "tls_incompatible",
-            Self::Protocol(_) => "tls_protocol_error",
-            Self::Eof => "handshake_eof",
-            Self::Io(_) => "handshake_io",
-            Self::OwnCertificateExpired(_) => "own_certificate_expired",
-            Self::NotReady { why, .. } => why.reason(),
-            Self::Internal(_) => "internal",
-        }
-    }
-
-    /// What tokio-rustls makes of a failed handshake.
-    pub(crate) fn from_io(error: io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            Some(tls) => Self::from_rustls(tls.clone()),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => Self::Eof,
-            None => Self::Io(error),
-        }
-    }
-
-    pub(crate) fn from_rustls(error: rustls::Error) -> Self {
-        match error {
-            rustls::Error::NoCertificatesPresented => PeerError::NoCertificate.into(),
-            rustls::Error::InvalidCertificate(error) => PeerError::from(error).into(),
-            rustls::Error::AlertReceived(alert) => Self::Alert(alert),
-            rustls::Error::PeerIncompatible(why) => Self::Incompatible(format!("{why:?}")),
-            error @ rustls::Error::NoApplicationProtocol => Self::Incompatible(error.to_string()),
-            error @ (rustls::Error::General(_)
-            | rustls::Error::FailedToGetCurrentTime
-            | rustls::Error::FailedToGetRandomBytes) => Self::Internal(error.to_string()),
-            error => Self::Protocol(error.to_string()),
         }
     }
 }
