@@ -35,10 +35,19 @@ fn a_service_is_ready_when_everything_about_it_is_known() {
     it.set_instances(&web, vec![row("web", "10.0.0.1", json!({}))]);
     assert!(it.build(at(NOW)).is_none(), "without a mesh nothing has a name");
     it.set_mesh(mesh.identity(), mesh.roots());
+    it.set_default_policy(DefaultPolicy::Allow);
     let snapshot = it.build(at(NOW)).unwrap();
     assert_eq!((snapshot.generation, &*behind(&snapshot, "web")), (1, "no_intentions"));
+    let ops = mesh_id::SpiffeId::parse(&format!("spiffe://{}/ns/default/dc/dc1/svc/ops", input::TD)).unwrap();
+    let verdict = |snapshot: &TerminatingSnapshot| {
+        let rules = &snapshot.service(None, "web").unwrap().rules;
+        rules.check_connection(intentions::Source::Direct(&ops), intentions::Protocol::Tcp)
+    };
+    assert!(matches!(verdict(&snapshot), intentions::Verdict::Deny(_)), "not known is not the same as none");
     it.set_intentions(&web, Vec::new());
-    assert_eq!(behind(&it.build(at(NOW)).unwrap(), "web"), "no_leaf");
+    let snapshot = it.build(at(NOW)).unwrap();
+    assert!(matches!(verdict(&snapshot), intentions::Verdict::Allow(_)));
+    assert_eq!(behind(&snapshot, "web"), "no_leaf");
     it.set_waiting(&web, Some("its service-resolver is not known yet".into()));
     it.set_leaf(&web, mesh.leaf("web"));
     assert_eq!(behind(&it.build(at(NOW)).unwrap(), "web"), "waiting");
