@@ -154,18 +154,15 @@ impl<M: Member> TerminatingAssembler<M> {
         if self.tls.set(self.config.mesh.as_deref()) {
             self.touched.all = true;
         }
-        for (namespace, name) in difference.services {
-            // Nearly all are written in lower case, as here.
-            let key = ServiceKey::new(&namespace, &name);
-            if self.services.contains_key(&key) {
-                self.touched.services.insert(key);
-                continue;
-            }
-            let named = self.services.keys().filter(|key| {
-                key.namespace.eq_ignore_ascii_case(&namespace) && key.name.eq_ignore_ascii_case(&name)
-            });
-            self.touched.services.extend(named.cloned());
+        if difference.services.is_empty() {
+            return;
         }
+        // Entries are found in any case, so that one may be of two services.
+        let concerned = |key: &&ServiceKey| {
+            let lower = (key.namespace.to_ascii_lowercase(), key.name.to_ascii_lowercase());
+            difference.services.contains(&lower)
+        };
+        self.touched.services.extend(self.services.keys().filter(concerned).cloned());
     }
 
     /// All linked services, none of them twice. What is known of one that stays linked is kept.

@@ -290,6 +290,11 @@ fn of_two_services_that_differ_in_case_one_has_the_name() {
     assert_eq!(ready, [("Web", None), ("web", Some("same_name"))]);
     world.put_in_all();
     assert!(world.it.build(at(NOW)).is_none(), "and that settles it");
+    let mut lists = crate::entry_lists::EntryLists::new(crate::terminating::KINDS);
+    let resolver = json!([{ "Kind": "service-resolver", "Name": "web", "Subsets": { "v1": {} } }]);
+    lists.set("config", resolver.to_string().as_bytes());
+    world.it.set_config(Config::of(lists.entries(), "egress", "default", "default"));
+    assert_eq!(behind(&world.build(), "v1.web"), "10.0.0.1:46002*1", "an entry is of both");
     world.it.set_links(vec![link("web")]);
     let snapshot = world.build();
     assert_eq!((snapshot.services.len(), &*behind(&snapshot, "web")), (1, "10.0.0.1:46002*1"));
