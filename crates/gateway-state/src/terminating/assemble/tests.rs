@@ -110,6 +110,7 @@ fn a_leaf_is_used_from_a_little_before_its_time_until_its_end() {
     loop {
         let next = world.it.next_change().unwrap().as_secs();
         assert!(next > now && next <= now + 3600, "{now} {next}");
+        assert!(next <= NOW + 4 * DAY, "it does not end: {:#?}", world.it.snapshot());
         now = next;
         let Some(snapshot) = world.it.build(at(now)) else { continue };
         if snapshot.warnings.iter().any(|it| it.message.contains("nine tenths")) {
