@@ -3,31 +3,37 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its support fails")]
 
 use std::path::Path;
+use std::sync::Arc;
 
-use gateway_app::settings::settings_reference;
+use gateway_app::settings::{Role, Settings, settings_reference};
+use gateway_app::terminating::TerminatingKept;
 use gateway_runtime::metrics::Metrics;
 use gateway_runtime::reason::Reason;
+use gateway_runtime::record::Verdict;
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// To bring the document up to date: `UPDATE_DOCS=1 cargo test -p gateway-app --test docs`.
+/// To bring the documents up to date: `UPDATE_DOCS=1 cargo test -p gateway-app --test docs`.
 #[test]
 fn the_settings_are_those_of_the_table() {
     const BEGIN: &str = "<!-- settings: made from the code -->\n";
     const END: &str = "<!-- end of settings -->\n";
-    let text = document("mesh-gw.md");
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (documented, after) = rest.split_once(END).unwrap();
-    let reference = format!("\n{}\n", settings_reference().trim());
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mesh-gw.md");
-        std::fs::write(path, format!("{before}{BEGIN}{reference}\n{END}{after}")).unwrap();
-        return;
+    for role in [Role::Mesh, Role::Terminating] {
+        let name = format!("{}.md", role.program());
+        let text = document(&name);
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (documented, after) = rest.split_once(END).unwrap();
+        let reference = format!("\n{}\n", settings_reference(role).trim());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(&name);
+            std::fs::write(path, format!("{before}{BEGIN}{reference}\n{END}{after}")).unwrap();
+            continue;
+        }
+        assert_eq!(documented.trim(), reference.trim(), "{name}: run with UPDATE_DOCS=1");
     }
-    assert_eq!(documented.trim(), reference.trim(), "run with UPDATE_DOCS=1");
 }
 
 #[test]
@@ -43,13 +49,22 @@ fn every_reason_has_its_row() {
 
 #[test]
 fn every_metric_is_documented() {
-    let text = document("mesh-gw.md");
     let metrics = Metrics::new(10);
     metrics.set_build_info("0", "mesh-gw");
     metrics.service("web").opened();
+    documents("mesh-gw.md", &metrics);
+    metrics.service("web").judged(Verdict::Allow, "intention");
+    let settings = Settings::defaults(Role::Terminating).unwrap();
+    let metrics = Arc::new(metrics);
+    let _kept = TerminatingKept::new(&settings.terminating, &metrics, 1);
+    documents("terminating-gw.md", &metrics);
+}
+
+fn documents(name: &str, metrics: &Metrics) {
+    let text = document(name);
     for line in metrics.encode().lines() {
-        if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
-            assert!(text.contains(&format!("`{name}")), "docs/mesh-gw.md lacks {name}");
+        if let Some(metric) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
+            assert!(text.contains(&format!("`{metric}")), "docs/{name} lacks {metric}");
         }
     }
 }

@@ -192,11 +192,6 @@ impl<M: Member> TerminatingAssembler<M> {
         self.touched.links |= kept != known || self.services.len() != known;
     }
 
-    /// The linked services, about each of which something has to be put in.
-    pub(crate) fn links(&self) -> impl Iterator<Item = &LinkRow> {
-        self.services.values().map(|slot| &slot.link)
-    }
-
     /// Instances of a linked service, in Consul's order. None of any health: it is not ready.
     pub(crate) fn set_instances(&mut self, key: &ServiceKey, instances: Vec<M>) {
         if let Some(slot) = self.services.get_mut(key) {
