@@ -3,10 +3,10 @@
 mod input;
 mod properties;
 
-use super::*;
+use super::{build::of_answer, *};
 use crate::{
     mesh::RemoteKeepalive,
-    terminating::{LeafState, Lookup, Rule, Snapshot, Target},
+    terminating::{About, LeafState, Lookup, Rule, Snapshot, Target},
 };
 use input::{DAY, Mesh, NOW, World, at, key, link, row, sni};
 use mtls::TlsDirectionDocument;

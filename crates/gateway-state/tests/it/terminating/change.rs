@@ -287,6 +287,7 @@ fn with_tls() -> Egress {
     egress
 }
 
+#[expect(clippy::panic, reason = "a test ends where its help ends")]
 fn originator(snapshot: &TerminatingSnapshot) -> *const mtls::Originator {
     match &service(snapshot, "billing").origination {
         Some(gateway_state::terminating::Origination::Ready(originator)) => Arc::as_ptr(originator),
