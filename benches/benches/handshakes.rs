@@ -22,8 +22,9 @@ use mtls::{
 };
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
@@ -124,6 +125,55 @@ impl Bench {
         Arc::new(config)
     }
 
+    /// rustls alone: one fixed configuration that verifies a chain and nothing else.
+    fn plain(&self) -> tokio_rustls::TlsAcceptor {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.der()).expect("a good root");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .clear_root_hint_subjects()
+            .build()
+            .expect("a verifier");
+        let (chain, key) = self.authority.pair("web");
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .expect("versions")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .expect("a good certificate");
+        config.send_tls13_tickets = 1;
+        tokio_rustls::TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// Time in rustls alone.
+    fn accept_plain(
+        &self,
+        acceptor: &tokio_rustls::TlsAcceptor,
+        client: &Arc<ClientConfig>,
+        resumed: bool,
+    ) -> Duration {
+        self.runtime.block_on(async {
+            let (near, far) = duplex(1 << 16);
+            let name = ServerName::try_from("web.default.dc1.internal.test").expect("a name");
+            let connect = async {
+                let mut stream = tokio_rustls::TlsConnector::from(Arc::clone(client))
+                    .connect(name, far)
+                    .await
+                    .expect("connects");
+                let _ = stream.read_u8().await;
+            };
+            let accept = async {
+                let (spent, stream) = Timed::new(acceptor.accept(near)).await;
+                let mut stream = stream.expect("accepts");
+                assert_eq!(stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed), resumed);
+                stream.write_all(b"x").await.expect("writes");
+                stream.flush().await.expect("writes");
+                spent
+            };
+            tokio::join!(accept, connect).0
+        })
+    }
+
     /// Time in the acceptor.
     fn accept(&self, client: &Arc<ClientConfig>, resumed: bool) -> Duration {
         self.runtime.block_on(async {
@@ -189,6 +239,16 @@ fn handshakes(c: &mut Criterion<CpuTime>) {
         }
         group.bench_function(case, |b| {
             b.iter_custom(|rounds| (0..rounds).map(|_| bench.accept(&client, resume)).sum());
+        });
+    }
+    let plain = bench.plain();
+    for (case, resume) in [("rustls-alone-13-full-x25519", false), ("rustls-alone-13-resumed-x25519", true)] {
+        let client = bench.client(&TLS13, false, resume);
+        if resume {
+            bench.accept_plain(&plain, &client, false);
+        }
+        group.bench_function(case, |b| {
+            b.iter_custom(|rounds| (0..rounds).map(|_| bench.accept_plain(&plain, &client, resume)).sum());
         });
     }
     for (case, resume) in [("connect-13-full-post-quantum", false), ("connect-13-resumed-post-quantum", true)]
