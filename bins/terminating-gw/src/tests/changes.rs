@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::clients::{Sidecar, web};
-use super::world::{Catalog, Outside, World, eventually, sni, spiffe};
+use super::world::{Catalog, Outside, World, eventually, sni, spiffe, within};
 use crate::flow::{Asked, Gateway};
 use crate::session::permitted;
 
@@ -27,9 +27,9 @@ async fn open(world: &World, outside: &Outside) -> (mtls::ClientStream<TcpStream
 async fn talk(client: &mut mtls::ClientStream<TcpStream>, server: &mut TcpStream) {
     let mut byte = [0];
     client.write_all(b"q").await.unwrap();
-    server.read_exact(&mut byte).await.unwrap();
+    within(server.read_exact(&mut byte)).await.unwrap();
     server.write_all(b"a").await.unwrap();
-    client.read_exact(&mut byte).await.unwrap();
+    within(client.read_exact(&mut byte)).await.unwrap();
 }
 
 #[tokio::test]
@@ -39,8 +39,8 @@ async fn what_is_denied_now_is_cut_on_both_sides() {
     let (mut client, mut server) = open(&world, &outside).await;
     world.catalog.allow("nobody");
     world.reload();
-    assert_eq!(client.read(&mut [0]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
-    assert_eq!(server.read(&mut [0]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(within(client.read(&mut [0])).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(within(server.read(&mut [0])).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     let record = world.record().await;
     assert_eq!((record.reason, record.verdict), (Reason::IntentionChanged, Some(Verdict::Deny)));
     assert_eq!(record.intention.as_deref(), Some("default policy: deny"));
@@ -63,8 +63,7 @@ async fn what_is_still_allowed_stays_by_the_new_word() {
 #[tokio::test]
 async fn the_setting_keeps_open_connections_as_consul_documents_it() {
     let outside = Outside::new().await;
-    let mut world =
-        World::with(Catalog::billing(&[outside.address]), &[("REAUTHORIZE_TCP", "keep")]).await;
+    let mut world = World::with(Catalog::billing(&[outside.address]), &[("REAUTHORIZE_TCP", "keep")]).await;
     let (mut client, mut server) = open(&world, &outside).await;
     world.catalog.allow("nobody");
     world.reload();
@@ -105,7 +104,7 @@ async fn a_service_that_is_unlinked_drains() {
     world.reload();
     talk(&mut client, &mut server).await;
     eventually("its time passes", || world.sweep() > 0).await;
-    assert_eq!(client.read(&mut [0]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(within(client.read(&mut [0])).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(world.record().await.reason, Reason::Unlinked);
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mesh_id::{ServiceName, SpiffeId, TrustDomain};
 use mtls::{
-    CertStore, ConnectTarget, Connected, Connector, Leaf, LeafKey, StoreOptions, TrustBundle, TrustSet, Trusts,
-    UnixTime,
+    CertStore, ConnectTarget, Connected, Connector, Leaf, LeafKey, StoreOptions, TrustBundle, TrustSet,
+    Trusts, UnixTime,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -67,9 +67,7 @@ pub(crate) fn anybody(certificate: Option<&Issued>) -> TlsConnector {
         .with_custom_certificate_verifier(Arc::new(Credulous(provider)));
     let config = match certificate {
         None => builder.with_no_client_auth(),
-        Some(issued) => {
-            builder.with_client_auth_cert(vec![issued.der.clone()], issued.key_der()).unwrap()
-        }
+        Some(issued) => builder.with_client_auth_cert(vec![issued.der.clone()], issued.key_der()).unwrap(),
     };
     TlsConnector::from(Arc::new(config))
 }

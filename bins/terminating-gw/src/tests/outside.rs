@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::clients::web;
-use super::world::{Ca, Catalog, Issued, Outside, World};
+use super::world::{Ca, Catalog, Issued, Outside, World, within};
 
 /// Nobody listens there.
 fn refusing() -> std::net::SocketAddr {
@@ -50,7 +50,7 @@ async fn an_instance_that_refuses_is_followed_by_another() {
     }
     let world = World::new(Catalog::billing(&[refusing(), refusing(), refusing()])).await;
     let mut client = web(&world).await.stream;
-    assert!(client.read(&mut [0]).await.is_err());
+    assert!(within(client.read(&mut [0])).await.is_err());
     let record = world.record().await;
     assert_eq!((record.reason, record.attempts), (Reason::ConnectRefused, 2), "one further, and no more");
 }
@@ -58,8 +58,7 @@ async fn an_instance_that_refuses_is_followed_by_another() {
 #[tokio::test]
 async fn connections_leave_from_the_source_address() {
     let outside = Outside::new().await;
-    let world =
-        World::with(Catalog::billing(&[outside.address]), &[("SOURCE_ADDRESS", "127.0.0.9")]).await;
+    let world = World::with(Catalog::billing(&[outside.address]), &[("SOURCE_ADDRESS", "127.0.0.9")]).await;
     let _client = web(&world).await;
     assert_eq!(outside.accept().await.peer_addr().unwrap().ip().to_string(), "127.0.0.9");
     let world = World::with(Catalog::billing(&[outside.address]), &[("SOURCE_ADDRESS", "192.0.2.77")]).await;
@@ -79,11 +78,11 @@ async fn tls_is_spoken_where_the_link_says_so() {
     let (mut client, mut server) = (client.stream, server);
     assert_eq!(server.get_ref().1.server_name(), Some("db.ext.example"));
     client.write_all(b"q").await.unwrap();
-    server.read_exact(&mut [0]).await.unwrap();
+    within(server.read_exact(&mut [0])).await.unwrap();
     server.write_all(b"a").await.unwrap();
     server.shutdown().await.unwrap();
     let mut all = Vec::new();
-    client.read_to_end(&mut all).await.unwrap();
+    within(client.read_to_end(&mut all)).await.unwrap();
     assert_eq!(all, b"a");
     client.shutdown().await.unwrap();
     assert_eq!(world.record().await.reason, Reason::Closed);
@@ -102,7 +101,7 @@ async fn a_server_that_cannot_prove_its_name_is_left_and_another_one_tried() {
             let stream = outside.accept().await;
             if let Ok(mut stream) = acceptor.accept(stream).await {
                 stream.write_all(b"hello").await.unwrap();
-                let _gone = stream.read(&mut [0]).await;
+                let _gone = within(stream.read(&mut [0])).await;
             }
         }
     };
@@ -110,7 +109,7 @@ async fn a_server_that_cannot_prove_its_name_is_left_and_another_one_tried() {
         for _ in 0..4 {
             let mut client = web(&world).await.stream;
             let mut got = [0; 5];
-            client.read_exact(&mut got).await.unwrap();
+            within(client.read_exact(&mut got)).await.unwrap();
             client.shutdown().await.unwrap();
         }
     };
@@ -133,7 +132,7 @@ async fn where_no_server_proves_its_name_nothing_is_sent() {
         tokio::join!(web(&world), async { acceptor(&stranger).accept(outside.accept().await).await });
     assert!(served.is_err());
     let mut client = client.stream;
-    assert!(client.read(&mut [0]).await.is_err());
+    assert!(within(client.read(&mut [0])).await.is_err());
     let record = world.record().await;
     assert_eq!((record.reason, record.down), (Reason::UpstreamTls, 0));
     assert!(record.detail.is_some_and(|detail| detail.contains("root")));
@@ -156,7 +155,7 @@ async fn bad_files_never_lead_to_a_connection_in_clear() {
     };
     world.publish(&broken);
     let mut client = web(&world).await.stream;
-    assert!(client.read(&mut [0]).await.is_err());
+    assert!(within(client.read(&mut [0])).await.is_err());
     let record = world.record().await;
     assert_eq!((record.reason, record.detail.as_deref()), (Reason::UpstreamTls, Some("no such file")));
     assert!(outside.nobody_came().await);

@@ -8,7 +8,7 @@ use rcgen::SanType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::clients::{Sidecar, anybody, name, web};
-use super::world::{Ca, Catalog, Outside, Recorded, TRUST_DOMAIN, World, eventually, sni, spiffe};
+use super::world::{Ca, Catalog, Outside, Recorded, TRUST_DOMAIN, World, eventually, sni, spiffe, within};
 
 #[tokio::test]
 async fn a_permitted_caller_is_connected_and_recorded() {
@@ -18,15 +18,15 @@ async fn a_permitted_caller_is_connected_and_recorded() {
     let mut server = outside.accept().await;
     server.write_all(b"greeting").await.unwrap();
     let mut got = [0; 8];
-    client.read_exact(&mut got).await.unwrap();
+    within(client.read_exact(&mut got)).await.unwrap();
     client.write_all(b"question").await.unwrap();
     client.shutdown().await.unwrap();
     let mut all = Vec::new();
-    server.read_to_end(&mut all).await.unwrap();
+    within(server.read_to_end(&mut all)).await.unwrap();
     assert_eq!((&got, &*all), (b"greeting", &b"question"[..]));
     drop(server);
     all.clear();
-    client.read_to_end(&mut all).await.unwrap();
+    within(client.read_to_end(&mut all)).await.unwrap();
     assert_eq!(
         world.record().await,
         Recorded {
@@ -52,7 +52,7 @@ async fn a_denied_caller_never_causes_a_connection_and_sees_an_orderly_end() {
     let mut client = Sidecar::new(&world.catalog.ca, "cron", "billing").connect(&world).await.stream;
     client.write_all(b"may I").await.unwrap();
     let mut all = Vec::new();
-    client.read_to_end(&mut all).await.unwrap();
+    within(client.read_to_end(&mut all)).await.unwrap();
     assert!(all.is_empty(), "not a byte");
     drop(client);
     let record = world.record().await;
@@ -74,7 +74,7 @@ async fn a_resumed_session_is_judged_again() {
     let mut server = outside.accept().await;
     // The ticket comes with the first bytes.
     server.write_all(b"x").await.unwrap();
-    first.read_exact(&mut [0]).await.unwrap();
+    within(first.read_exact(&mut [0])).await.unwrap();
     drop((first, server));
     world.record().await;
     world.catalog.allow("nobody");
@@ -91,7 +91,7 @@ async fn reset_before_any_byte(world: &World, hello: &[u8]) {
     let mut stream = world.connect().await;
     stream.write_all(hello).await.unwrap();
     let mut byte = [0];
-    let error = stream.read(&mut byte).await.unwrap_err();
+    let error = within(stream.read(&mut byte)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
@@ -150,7 +150,7 @@ async fn a_name_in_capitals_is_the_same_name() {
     let mut client = anybody(Some(&leaf)).connect(asked, world.connect().await).await.unwrap();
     let mut server = outside.accept().await;
     client.write_all(b"x").await.unwrap();
-    server.read_exact(&mut [0]).await.unwrap();
+    within(server.read_exact(&mut [0])).await.unwrap();
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_bad_certificate_gets_nobody_in_and_has_its_reason() {
         let connector = anybody(certificate.as_ref());
         // In TLS 1.3 the client believes that it is through until it reads.
         if let Ok(mut stream) = connector.connect(name(&sni("billing")), world.connect().await).await {
-            let read = stream.read(&mut [0; 16]).await;
+            let read = within(stream.read(&mut [0; 16])).await;
             assert!(!read.is_ok_and(|n| n > 0), "{reason}: not a byte");
         }
         let record = world.record_number(number).await;
@@ -231,16 +231,17 @@ async fn a_dry_run_lets_pass_and_says_so() {
     let mut client = Sidecar::new(&world.catalog.ca, "cron", "billing").connect(&world).await.stream;
     let mut server = outside.accept().await;
     client.write_all(b"x").await.unwrap();
-    server.read_exact(&mut [0]).await.unwrap();
+    within(server.read_exact(&mut [0])).await.unwrap();
     let rows = world.registry.view(10);
     let shown = rows[0].authorization.as_ref().unwrap();
     assert_eq!((&*shown.source, shown.verdict), (&*spiffe("cron"), Verdict::WouldDeny));
     client.shutdown().await.unwrap();
     drop(server);
-    client.read_to_end(&mut Vec::new()).await.unwrap();
+    within(client.read_to_end(&mut Vec::new())).await.unwrap();
     let record = world.record().await;
     assert_eq!((record.reason, record.verdict), (Reason::Closed, Some(Verdict::WouldDeny)));
-    let verdicts = r#"gateway_verdicts_total{service="billing",verdict="would_deny",reason="default_policy"}"#;
+    let verdicts =
+        r#"gateway_verdicts_total{service="billing",verdict="would_deny",reason="default_policy"}"#;
     assert_eq!(world.metric(verdicts), Some(1));
     // Nobody without a good certificate gets in by a dry run.
     let nobody = anybody(None).connect(name(&sni("billing")), world.connect().await).await;

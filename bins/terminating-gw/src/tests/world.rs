@@ -353,6 +353,11 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::from_std(stream).unwrap()
 }
 
+/// What comes of something that is bound to end.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("nothing within {PATIENCE:?}"))
+}
+
 /// Waits until `condition` holds.
 pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + PATIENCE;
@@ -376,7 +381,7 @@ impl Outside {
     }
 
     pub(crate) async fn accept(&self) -> TcpStream {
-        tokio::time::timeout(PATIENCE, self.listener.accept()).await.unwrap().unwrap().0
+        within(self.listener.accept()).await.unwrap().0
     }
 
     /// Whether nobody has connected. On loopback a connection is in the queue as soon as it is made.
