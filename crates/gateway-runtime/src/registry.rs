@@ -99,7 +99,7 @@ pub struct Refusal<'a> {
     pub service: Option<&'a ServiceMetrics>,
     /// The kind of rule that matched.
     pub rule: Option<&'a str>,
-    /// What was decided about the client; what the registration was authorized with comes first.
+    /// What was decided about the client; it comes before what the registration was authorized with.
     pub authorization: Option<&'a Authorization>,
     /// The endpoint that was tried last.
     pub endpoint: Option<SocketAddr>,
@@ -386,7 +386,8 @@ impl ConnGuard {
         let entry = &self.entry;
         let route = entry.route.get();
         let authorization = entry.authorization();
-        let authorization = authorization.as_deref().or(refusal.authorization);
+        // A refusal is later than what it was authorized with: the rules may have changed in between.
+        let authorization = refusal.authorization.or(authorization.as_deref());
         let duration = Duration::from_micros(shared.now_us().saturating_sub(entry.opened_us));
         let record = ConnRecord {
             id: entry.id,

@@ -363,6 +363,10 @@ fn a_denied_client_is_recorded_with_what_denied_it() {
     let denied = authorization(Verdict::Deny, "default policy: deny", 0);
     let refusal = Refusal { authorization: Some(&denied), ..Refusal::default() };
     registered(&registry).refuse(Reason::Denied, refusal);
+    // Allowed a moment ago, by rules that have changed since.
+    let changed = registered(&registry);
+    changed.authorize(authorization(Verdict::Allow, "old", 0));
+    changed.refuse(Reason::Denied, refusal);
     let row = (Reason::Denied, Some(Verdict::Deny), Some("default policy: deny".to_owned()));
-    assert_eq!(*records.0.lock().unwrap(), [row]);
+    assert_eq!(*records.0.lock().unwrap(), [row.clone(), row]);
 }
