@@ -16,7 +16,7 @@ use crate::{
 };
 pub(crate) use keep::keep_last_good;
 pub(crate) use links::{is_local, wildcard};
-pub(crate) use merge::{Before, Merged, merge, problem_at, problem_of};
+pub(crate) use merge::{Before, Merged, merge, problem_at};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// Files by path, in whose order they count.

@@ -24,6 +24,7 @@ pub(crate) use entry::{
     Body, Choice, Destination, Entry, Intentions, Link, LinkTls, MeshOptions, Resolver, ServiceDefaults,
     Subset,
 };
+pub(crate) use fields::nearest;
 pub(crate) use gateway::{Leaf, Peer, Server};
 pub(crate) use instance::{Instance, Kind, More, Status};
 pub(crate) use mesh::{FileRef, MeshDoc};

@@ -5,6 +5,7 @@ mod assemble;
 mod compile;
 mod config;
 mod contents;
+mod files;
 mod input;
 mod leaf;
 mod options;
@@ -23,6 +24,7 @@ pub use crate::{
 };
 pub(crate) use assemble::{Notes, TerminatingAssembler};
 pub(crate) use config::{Config, KINDS};
+pub use files::TerminatingRole;
 pub(crate) use input::{LeafInput, LinkFiles, LinkRow, NamedFile};
 pub use mesh_endpoints::SetPolicy;
 use mtls::{MeshTls, TrustBundle};

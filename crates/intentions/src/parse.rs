@@ -1,5 +1,13 @@
 //! Documents into intentions.
+//!
+//! Consul's own decoder treats a missing field, `null` and the zero value alike, and so does this: `""`, `0`, `false`,
+//! `[]` and `{}` are as good as absent, also under keys that are not known. Keys are compared as config entries allow it,
+//! without case and underscores.
+//!
+//! What is not understood closes. A row that cannot be read denies what it covers; where it cannot be read whom it
+//! covers, it denies everyone, unless it could only have allowed something: taking an allowing row away never opens.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
@@ -7,6 +15,18 @@ use serde_json::Value;
 
 use crate::intention::Intention;
 use crate::problem::Problem;
+
+mod entry;
+mod fields;
+mod header;
+mod jwt;
+mod permission;
+mod row;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+pub use entry::from_config_entry;
 
 /// What a document says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +55,7 @@ pub enum ParseError {
 pub struct Row {
     /// The intention; `None`: it is not understood and could only have allowed something.
     pub intention: Option<Arc<Intention>>,
-    /// What is wrong with it; [`Problem::place`] is empty until the row's place is known.
+    /// What is wrong with it. [`Problem::place`] names the intention where it can be named, and is empty otherwise.
     pub problems: Vec<Problem>,
 }
 
@@ -48,8 +68,24 @@ impl<'de> Deserialize<'de> for Row {
 impl Row {
     /// Reads a row in the form of `match`, of the list, and of the legacy API.
     #[must_use]
-    pub fn read(_row: &Value) -> Self {
-        Self { intention: None, problems: Vec::new() }
+    pub fn read(row: &Value) -> Self {
+        row::read(row)
+    }
+}
+
+impl Parsed {
+    /// Puts rows together; `place` names the list they stand in.
+    #[must_use]
+    pub fn of_rows(place: &str, rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut parsed = Self::default();
+        for (index, row) in rows.into_iter().enumerate() {
+            parsed.intentions.extend(row.intention);
+            parsed.problems.extend(row.problems.into_iter().map(|problem| {
+                let place = format!("{place}[{index}] {}", problem.place);
+                Problem { place: place.trim_end().to_owned(), ..problem }
+            }));
+        }
+        parsed
     }
 }
 
@@ -57,24 +93,26 @@ impl Row {
 ///
 /// # Errors
 /// When it is not JSON, or has no list (or `null`) for `name`.
-pub fn parse_match(_body: &[u8], _name: &str) -> Result<Parsed, ParseError> {
-    Ok(Parsed::default())
+pub fn parse_match(body: &[u8], name: &str) -> Result<Parsed, ParseError> {
+    let mut answer: BTreeMap<String, Value> = serde_json::from_slice(body)?;
+    match answer.remove(name) {
+        Some(rows) => list(name, &rows),
+        None => Err(ParseError::Shape(format!("the answer has no list for {name:?}"))),
+    }
 }
 
 /// Reads the answer of `GET /v1/connect/intentions`: all destinations.
 ///
 /// # Errors
 /// When it is not a JSON list (or `null`).
-pub fn parse_list(_body: &[u8]) -> Result<Parsed, ParseError> {
-    Ok(Parsed::default())
+pub fn parse_list(body: &[u8]) -> Result<Parsed, ParseError> {
+    list("", &serde_json::from_slice(body)?)
 }
 
-/// Reads one `service-intentions` config entry, as the API and `consul config read` write it and as a person may, with
-/// keys in CamelCase or snake_case. It has the intentions of one destination; those of wildcard destinations are
-/// entries of their own.
-///
-/// # Errors
-/// When it is no object, of another kind, or without a name.
-pub fn from_config_entry(_entry: &Value) -> Result<Parsed, ParseError> {
-    Ok(Parsed::default())
+fn list(place: &str, rows: &Value) -> Result<Parsed, ParseError> {
+    match rows {
+        Value::Null => Ok(Parsed::default()),
+        Value::Array(rows) => Ok(Parsed::of_rows(place, rows.iter().map(Row::read))),
+        _ => Err(ParseError::Shape("the answer is not a list of intentions".to_owned())),
+    }
 }

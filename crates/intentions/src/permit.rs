@@ -38,12 +38,8 @@ pub struct Denial(Arc<Decision>);
 pub struct Outlook(Option<Arc<Decision>>);
 
 macro_rules! answer {
-    ($name:ident, $allowed:expr) => {
+    ($name:ident) => {
         impl $name {
-            pub(crate) fn new(decision: &Arc<Decision>) -> Option<Self> {
-                (decision.is_allowed() == $allowed).then(|| Self(Arc::clone(decision)))
-            }
-
             /// What decided.
             #[must_use]
             pub fn why(&self) -> &Decision {
@@ -59,17 +55,26 @@ macro_rules! answer {
     };
 }
 
-answer!(ConnPermit, true);
-answer!(RequestPermit, true);
-answer!(Denial, false);
+macro_rules! permit {
+    ($name:ident) => {
+        answer!($name);
 
-impl Denial {
-    /// Denies whatever the decision says; for the branch where it is known not to allow.
-    pub(crate) fn of(decision: &Arc<Decision>) -> Self {
-        debug_assert!(!decision.is_allowed(), "an allowing decision must become a permit");
-        Self(Arc::clone(decision))
-    }
+        impl $name {
+            /// The only way to one: a decision that allows.
+            pub(crate) fn of(decision: &Arc<Decision>) -> Result<Self, Denial> {
+                if decision.is_allowed() {
+                    Ok(Self(Arc::clone(decision)))
+                } else {
+                    Err(Denial(Arc::clone(decision)))
+                }
+            }
+        }
+    };
 }
+
+permit!(ConnPermit);
+permit!(RequestPermit);
+answer!(Denial);
 
 impl Outlook {
     pub(crate) fn certain(decision: &Arc<Decision>) -> Self {

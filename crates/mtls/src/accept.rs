@@ -17,6 +17,9 @@ use crate::trust::{Expect, TrustSet, Trusts};
 use crate::verifier::signature_checks;
 use crate::{BUFFER_LIMIT, Error, HandshakeError, HandshakeFacts, Peer, PeerError};
 
+#[cfg(test)]
+mod tests;
+
 /// An accepted, decrypted stream: tokio's `AsyncRead` and `AsyncWrite`, with vectored writes. Flush what must go out.
 pub type ServerStream<IO> = tokio_rustls::server::TlsStream<IO>;
 
@@ -62,6 +65,7 @@ impl Acceptor {
         trust: &Versioned<TrustSet>,
         tls: &Versioned<MeshTls>,
         trusts: Trusts,
+        sessions: Arc<SessionScope>,
     ) -> Result<Self, Error> {
         let parameters = &tls.value.incoming;
         let expect = Expect::AnyService(trusts);
@@ -72,7 +76,6 @@ impl Acceptor {
             .map_err(|error| Error::Tls(error.to_string()))?
             .with_client_cert_verifier(Arc::new(verifier))
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(leaf.value.certified()))));
-        let sessions: Arc<SessionScope> = shared.sessions.scope();
         let scope = sessions.number();
         config.session_storage = sessions;
         // Each costs 6 µs and memory, and a client that wants to come back twice gets a new one the first time.
@@ -81,7 +84,7 @@ impl Acceptor {
         let generations =
             Generations { leaf: leaf.generation, trust: trust.generation, parameters: tls.generation };
         let own = trust.value.own().trust_domain();
-        let tag = format!("{own}|{key}|{scope}|{}|{}", generations.leaf, generations.trust).into_bytes();
+        let tag = format!("{own}|{key}|{}|{}", generations.leaf, generations.trust).into_bytes();
         Ok(Self(Arc::new(Inner {
             config: Arc::new(config),
             shared: Arc::clone(shared),

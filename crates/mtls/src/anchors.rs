@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use rustls::RootCertStore;
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -79,9 +78,7 @@ impl Anchors {
                 }
             }
         }
-        let mut context = digest::Context::new(&digest::SHA256);
-        seen.iter().for_each(|der| context.update(der));
-        let fingerprint = Fingerprint::of(context.finish());
+        let fingerprint = fingerprint(&all, now);
         let Some(current) = Holding::at(&all, now) else {
             return Err(Error::NoUsableRoot { what, left_out });
         };
@@ -113,9 +110,9 @@ impl Anchors {
         (self.span.0..=self.span.1).contains(&now.as_secs())
     }
 
-    /// Whether `der` is one of the anchors.
-    pub(crate) fn contains(&self, der: &CertificateDer<'_>) -> bool {
-        self.all.iter().any(|(anchor, _)| anchor == der)
+    /// Whether `der` is an anchor, byte for byte, that holds at `now`.
+    pub(crate) fn hold(&self, der: &CertificateDer<'_>, now: UnixTime) -> bool {
+        self.all.iter().any(|(one, anchor)| one == der && anchor.validity.contains(now))
     }
 
     /// Looks for a path from `end_entity` to an anchor that holds at `now`, by the rules of X.509. Names are not looked
@@ -174,6 +171,21 @@ impl Holding {
             WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider).build().ok()?;
         Some(Self { roots, clients })
     }
+}
+
+/// The same for the same anchors, of which the same hold.
+fn fingerprint(all: &[(CertificateDer<'static>, Anchor)], now: UnixTime) -> Fingerprint {
+    let mut parts: Vec<[u8; 33]> = all
+        .iter()
+        .map(|(der, anchor)| {
+            // The last byte is what the digest leaves of it.
+            let mut part = [u8::from(anchor.validity.contains(now)); 33];
+            part.iter_mut().zip(Fingerprint::of_bytes(der).as_bytes()).for_each(|(to, from)| *to = *from);
+            part
+        })
+        .collect();
+    parts.sort_unstable();
+    Fingerprint::of_bytes(parts.as_flattened())
 }
 
 /// The longest span around `now` in which no anchor begins or ends.

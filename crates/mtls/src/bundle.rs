@@ -178,7 +178,7 @@ impl TrustBundle {
         &self.trust_domain
     }
 
-    /// The same roots have the same fingerprint, in whatever order.
+    /// The same roots, of which the same hold, have the same fingerprint, in whatever order.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.anchors.fingerprint()

@@ -11,7 +11,7 @@ use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, Oid, asn1_rs::oid};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::time::ASN1Time;
 
-use crate::IdentityError;
+use crate::{IdentityError, PeerError};
 
 /// The curve secp224r1 (RFC 5480, section 2.1.1.1), which no supported library verifies.
 const SECP224R1: Oid<'static> = oid!(1.3.132.0.33);
@@ -114,6 +114,16 @@ impl<'a> Parsed<'a> {
     /// Whether it may sign certificates.
     pub(crate) fn is_ca(&self) -> bool {
         self.0.is_ca()
+    }
+
+    /// Whether it was made for servers, or for anything.
+    pub(crate) fn check_may_serve(&self) -> Result<(), PeerError> {
+        let usage =
+            self.0.extended_key_usage().map_err(|error| IdentityError::Malformed(error.to_string()))?;
+        match usage {
+            Some(usage) if !(usage.value.server_auth || usage.value.any) => Err(PeerError::WrongPurpose),
+            _ => Ok(()),
+        }
     }
 
     /// Every subject alternative name.

@@ -49,7 +49,7 @@ impl fmt::Display for Material {
 
 /// Why a document, a certificate, a key or a setting of our own is not used. Whoever gave it is at fault: the same
 /// input is refused again; the caller keeps what it had before.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// More text than any certificate needs.
@@ -113,7 +113,7 @@ pub enum Error {
         why: String,
     },
     /// None of the roots can be used now.
-    #[error("{what}: no usable certificate among {}: {}", left_out.len(), list(left_out))]
+    #[error("{what}: {}", list(left_out))]
     NoUsableRoot {
         /// Which text.
         what: Material,
@@ -203,7 +203,11 @@ pub enum Error {
 }
 
 fn list(left_out: &[LeftOut]) -> String {
-    left_out.iter().map(LeftOut::to_string).collect::<Vec<_>>().join("; ")
+    if left_out.is_empty() {
+        return "the list is empty; is the CA of the mesh ready?".to_owned();
+    }
+    let all = left_out.iter().map(LeftOut::to_string).collect::<Vec<_>>().join("; ");
+    format!("none can be used: {all}")
 }
 
 impl Error {
@@ -487,8 +491,10 @@ impl HandshakeError {
         }
     }
 
-    /// What tokio-rustls makes of a failed handshake.
-    pub(crate) fn from_io(error: io::Error) -> Self {
+    /// Reads an error of a stream, also of one that was handed out: with TLS 1.3 a client hears only at its first read that
+    /// the server refused its certificate.
+    #[must_use]
+    pub fn from_io(error: io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(tls) => Self::from_rustls(tls.clone()),
             None if error.kind() == io::ErrorKind::UnexpectedEof => Self::Eof,

@@ -182,15 +182,12 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<(), PeerError> {
         let parsed = Parsed::new(end_entity)?;
-        match self.anchors.verify(Side::Server, end_entity, intermediates, now) {
-            // A self-signed certificate, as `openssl req -x509` makes it, says of itself that it is a CA, and webpki takes no
-            // CA for a server. Whoever put that very certificate into the file trusts its holder.
-            Err(PeerError::Invalid(_)) if parsed.is_ca() && self.anchors.contains(end_entity) => {
-                if !parsed.validity().contains(now) {
-                    return Err(PeerError::Expired);
-                }
-            }
-            verified => verified?,
+        // A self-signed certificate, as `openssl req -x509` makes it, says of itself that it is a CA, and webpki takes no CA
+        // for a server. Whoever put that very certificate into the file trusts its holder.
+        if parsed.is_ca() && self.anchors.hold(end_entity, now) {
+            parsed.check_may_serve()?;
+        } else {
+            self.anchors.verify(Side::Server, end_entity, intermediates, now)?;
         }
         match &self.wanted {
             Some(wanted) => wanted.check(&parsed),

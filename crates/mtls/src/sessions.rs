@@ -15,6 +15,9 @@ use std::time::Duration;
 use rustls::server::StoresServerSessions;
 use rustls::time_provider::TimeProvider;
 
+#[cfg(test)]
+mod tests;
+
 /// Locks are held for some hundred nanoseconds; a few of them are enough for every core.
 const SHARDS: usize = 8;
 /// What a session costs besides its own bytes, about: two map entries and a key.

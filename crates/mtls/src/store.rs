@@ -73,7 +73,8 @@ pub(crate) struct State {
     pub(crate) generation: u64,
     pub(crate) trust: Option<Versioned<TrustSet>>,
     pub(crate) tls: Versioned<MeshTls>,
-    pub(crate) services: HashMap<LeafKey, Arc<Service>>,
+    /// Keys are shared, since each new state copies the table.
+    pub(crate) services: HashMap<Arc<LeafKey>, Arc<Service>>,
 }
 
 /// One service of the state.
@@ -191,7 +192,7 @@ impl CertStore {
                 let before = old.services.get(key);
                 if let Some(next) = rebuild(&self.shared, key, service, before, &new.trust, &new.tls)? {
                     *service = Arc::new(next);
-                    rebuilt.push(key.clone());
+                    rebuilt.push(LeafKey::clone(key));
                 }
             }
             rebuilt.sort();
@@ -200,7 +201,9 @@ impl CertStore {
         let not_ready = new
             .services
             .iter()
-            .filter_map(|(key, service)| service.acceptor.as_ref().err().map(|why| (key.clone(), *why)))
+            .filter_map(|(key, service)| {
+                Some((LeafKey::clone(key), service.acceptor.as_ref().err().copied()?))
+            })
             .collect();
         let generation = new.generation;
         if changed {
@@ -237,7 +240,8 @@ fn rebuild(
             if same_service && existing.as_ref().is_ok_and(|one| one.generations() == generations) {
                 return Ok(None);
             }
-            Ok(Acceptor::build(shared, key, leaf, trust, tls, service.trusts)?)
+            let sessions = shared.sessions.scope();
+            Ok(Acceptor::build(shared, key, leaf, trust, tls, service.trusts, sessions)?)
         }
     };
     Ok(Some(Service { leaf: leaf.clone(), trusts: service.trusts, acceptor }))
@@ -246,17 +250,9 @@ fn rebuild(
 impl Edit<'_> {
     /// Sets the roots. Sessions of other roots cannot be resumed from now on.
     pub fn set_trust(&mut self, trust: TrustSet) {
-        let same = |old: &Versioned<TrustSet>| old.value.fingerprint() == trust.fingerprint();
-        // The same roots at another time may hold in part only, and what was left out then is used now.
-        match &mut self.state.trust {
-            Some(old) if same(old) => {
-                old.value = Arc::new(trust);
-                self.changed = true;
-            }
-            slot => {
-                *slot = Some(Versioned { value: Arc::new(trust), generation: *self.next });
-                self.step();
-            }
+        if self.state.trust.as_ref().is_none_or(|old| old.value.fingerprint() != trust.fingerprint()) {
+            self.state.trust = Some(Versioned { value: Arc::new(trust), generation: *self.next });
+            self.step();
         }
     }
 
@@ -272,7 +268,7 @@ impl Edit<'_> {
             _ => Versioned { value: Arc::new(leaf), generation: *self.next },
         };
         let acceptor = Err(NotReady::NoRoots);
-        self.state.services.insert(key, Arc::new(Service { leaf, trusts, acceptor }));
+        self.state.services.insert(Arc::new(key), Arc::new(Service { leaf, trusts, acceptor }));
         self.step();
     }
 
@@ -302,6 +298,11 @@ pub struct CertWatch {
 }
 
 impl CertWatch {
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Number of the state in use; another one means that something was published.
     #[must_use]
     pub fn generation(&self) -> u64 {
@@ -343,7 +344,11 @@ impl CertWatch {
     #[must_use]
     pub fn leaves(&self) -> BTreeMap<LeafKey, Arc<Leaf>> {
         let state = self.shared.state.load();
-        state.services.iter().map(|(key, service)| (key.clone(), Arc::clone(&service.leaf.value))).collect()
+        state
+            .services
+            .iter()
+            .map(|(key, service)| (LeafKey::clone(key), Arc::clone(&service.leaf.value)))
+            .collect()
     }
 
     /// The roots.

@@ -69,7 +69,7 @@ impl TrustSet {
         self.peers.values()
     }
 
-    /// The same roots for the same trust domains have the same fingerprint.
+    /// The same roots for the same trust domains, of which the same hold, have the same fingerprint.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint

@@ -16,6 +16,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Merged<'a> {
     pub(crate) mesh: Option<&'a MeshDoc>,
+    /// The newest one, which is in use or wrong.
+    pub(crate) mesh_at: Option<In<'a, MeshDoc>>,
     pub(crate) instances: Vec<In<'a, Instance>>,
     pub(crate) entries: Vec<In<'a, Entry>>,
     pub(crate) leaves: Vec<In<'a, Leaf>>,
@@ -30,6 +32,7 @@ impl Merged<'_> {
     pub(crate) fn nothing() -> Self {
         Self {
             mesh: None,
+            mesh_at: None,
             instances: Vec::new(),
             entries: Vec::new(),
             leaves: Vec::new(),
@@ -95,7 +98,16 @@ pub(crate) fn merge<'a>(
             warnings.push(problem_of(leaf.file, &leaf.document.key, message));
         }
     }
-    Merged { mesh, instances, entries, leaves, routes, rejected: merger.rejected, warnings }
+    Merged {
+        mesh,
+        mesh_at: meshes.first().copied(),
+        instances,
+        entries,
+        leaves,
+        routes,
+        rejected: merger.rejected,
+        warnings,
+    }
 }
 
 struct Merger<'b> {
@@ -232,8 +244,7 @@ fn wrong<'r>(files: &'r [FileRef], references: &mut dyn References) -> Vec<(&'r 
     files.iter().filter_map(|file| Some((file, references.certificates(file).err()?))).collect()
 }
 
-/// A problem of a file that a document names.
-pub(crate) fn problem_of(file: &CatalogFile, named: &FileRef, message: String) -> Problem {
+fn problem_of(file: &CatalogFile, named: &FileRef, message: String) -> Problem {
     let path = named.key.clone();
     Problem { file: PathBuf::from(&*file.path), line: Some(named.line), path, message, hint: None }
 }

@@ -100,7 +100,7 @@ pub(super) fn decode(
     cx: &mut Cx<'_>,
 ) -> Result<Entry, Option<String>> {
     let head = head(&node, cx).ok_or(None)?;
-    let name = match (head.name, head.kind) {
+    let name = match (head.name.clone(), head.kind) {
         // There is one of these in a partition, and Consul does not print its name.
         (None, "mesh") => "mesh".into(),
         (Some(name), _) => name,
@@ -113,7 +113,7 @@ pub(super) fn decode(
     let body = match head.kind {
         "service-resolver" => resolver::decode(node, cx).map(|resolver| Body::Resolver(Arc::new(resolver))),
         "service-defaults" => defaults::decode(node, cx).map(|it| Body::Defaults(Arc::new(it))),
-        "service-intentions" => intentions::decode(&node, cx).map(|it| Body::Intentions(Arc::new(it))),
+        "service-intentions" => Some(Body::Intentions(Arc::new(intentions::decode(&node, &name, &head, cx)))),
         "terminating-gateway" => terminating::decode(node, folder, cx).map(Body::Terminating),
         "mesh" => mesh::decode(node, cx).map(|options| Body::Mesh(Arc::new(options))),
         "proxy-defaults" if &*name != "global" => {

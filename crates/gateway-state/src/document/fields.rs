@@ -11,7 +11,7 @@ use catalog_client::duration;
 use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive, time::Duration};
 
 /// Keys that Consul itself writes into every config entry, and fields that all kinds have.
-const OF_EVERY_ENTRY: &[&str] = &[
+pub(super) const OF_EVERY_ENTRY: &[&str] = &[
     "Kind",
     "Name",
     "Namespace",

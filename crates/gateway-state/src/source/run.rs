@@ -12,7 +12,7 @@ use std::{
     pin::pin,
     time::{Instant, SystemTime},
 };
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 
 impl<R: Role> FileSource<R> {
     /// Watches the files and publishes what they say, until `stop` is done.
@@ -44,6 +44,10 @@ impl<R: Role> FileSource<R> {
                 () = watch.changed() => {}
                 () = quiet => {}
                 _ = poll.tick() => self.look(&mut settle),
+                () = sleep(self.state.until_change(SystemTime::now())) => {
+                    // Nothing was written, but time has passed over something.
+                    self.step(&Ready::default(), &mut settle);
+                }
             }
             let now = Instant::now();
             watch.drain(&mut settle, now);

@@ -19,12 +19,16 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Problems in a snapshot, and warnings; the rest is counted. A folder that was copied into itself gives
 /// one for each document.
 const MAX_SHOWN: usize = 1000;
+
+/// Bounds of the time until something is looked at for no other reason than that time has passed.
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// A catalog as it was last read.
 #[derive(Debug)]
@@ -173,6 +177,14 @@ impl<R: Role> State<R> {
                 && !found.unreadable.iter().any(|(folder, _)| path.starts_with(folder))
         });
         new.chain(gone.map(Path::to_owned)).collect()
+    }
+
+    /// How long it takes until time alone changes something.
+    pub(super) fn until_change(&self, now: SystemTime) -> Duration {
+        let at = self.compiler.next_change();
+        // A clock that jumps is noticed within the hour; one that stands still is not asked in a loop.
+        let until = at.map_or(MAX_WAIT, |at| at.duration_since(now).unwrap_or_default());
+        until.clamp(MIN_WAIT, MAX_WAIT)
     }
 
     /// Takes over what is ready to be read. What has changed and is not ready is handed to `settle`.

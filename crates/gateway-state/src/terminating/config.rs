@@ -33,7 +33,6 @@ pub(super) struct ServiceConfig {
 pub(super) struct Difference {
     /// Everything has to be compiled.
     pub(super) all: bool,
-    pub(super) mesh: bool,
     /// Namespace and name in lower case.
     pub(super) services: Vec<(String, String)>,
 }
@@ -113,7 +112,6 @@ impl Config {
         let gone = before.services.keys().filter(|key| !self.services.contains_key(*key));
         Difference {
             all: self.proxy_protocol != before.proxy_protocol || self.limits != before.limits,
-            mesh: self.mesh != before.mesh,
             services: changed.map(|(key, _)| key).chain(gone).cloned().collect(),
         }
     }

@@ -26,9 +26,12 @@ impl OriginationSlot {
         };
         if self.seen.as_ref() != Some(wanted) {
             self.problem = None;
-            match build(wanted, now) {
-                Ok(originator) => self.good = Some((wanted.clone(), Arc::new(originator))),
-                Err(why) => self.problem = Some(why),
+            // Files that are what they were mean the same originator, with its sessions.
+            if self.good.as_ref().is_none_or(|(of, _)| of != wanted) {
+                match build(wanted, now) {
+                    Ok(originator) => self.good = Some((wanted.clone(), Arc::new(originator))),
+                    Err(why) => self.problem = Some(why),
+                }
             }
             self.seen = Some(wanted.clone());
         }

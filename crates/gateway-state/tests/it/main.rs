@@ -5,3 +5,4 @@ mod check;
 mod names;
 mod properties;
 mod support;
+mod terminating;

@@ -2,7 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its help ends")]
 
 use gateway_state::{
-    FileSource, Loaded, Problems, Reader, SourceConfig, SourceHandle,
+    FileSource, Loaded, Problems, Reader, Role, Snapshot, SourceConfig, SourceHandle,
     mesh::{MeshRole, MeshSnapshot, MeshTable},
 };
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
@@ -69,8 +69,16 @@ impl Catalog {
 
     /// Starts to follow the folder.
     pub(crate) fn follow(&self, config: &SourceConfig) -> Followed {
-        let loaded = FileSource::<MeshRole>::load(&self.path(""), config)
-            .unwrap_or_else(|problems| panic!("{problems}"));
+        self.follow_as::<MeshRole>(config)
+    }
+
+    /// As a gateway of any role.
+    pub(crate) fn follow_as<R: Role>(&self, config: &SourceConfig<R::Options>) -> Followed<R::Snapshot>
+    where
+        FileSource<R>: Send,
+    {
+        let loaded =
+            FileSource::<R>::load(&self.path(""), config).unwrap_or_else(|problems| panic!("{problems}"));
         let Loaded { source, reader, .. } = loaded;
         let handle = source.handle();
         let task = tokio::spawn(source.run(std::future::pending()));
@@ -78,15 +86,15 @@ impl Catalog {
     }
 }
 
-pub(crate) struct Followed {
-    pub(crate) reader: Reader<MeshSnapshot>,
+pub(crate) struct Followed<S = MeshSnapshot> {
+    pub(crate) reader: Reader<S>,
     pub(crate) handle: SourceHandle,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Followed {
+impl<S: Snapshot> Followed<S> {
     /// Waits for the first snapshot for which this holds; all before it are handed to it, too.
-    pub(crate) async fn until(&mut self, mut holds: impl FnMut(&MeshSnapshot) -> bool) -> Arc<MeshSnapshot> {
+    pub(crate) async fn until(&mut self, mut holds: impl FnMut(&S) -> bool) -> Arc<S> {
         let last = self.reader.clone();
         let wait = async {
             let mut snapshot = self.reader.current();
@@ -102,7 +110,7 @@ impl Followed {
     }
 }
 
-impl Drop for Followed {
+impl<S> Drop for Followed<S> {
     fn drop(&mut self) {
         self.task.abort();
     }

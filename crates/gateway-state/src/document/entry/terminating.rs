@@ -104,9 +104,7 @@ fn tls(fields: &mut Fields<'_>, service: &str, folder: &Path, cx: &mut Cx<'_>) -
         cx.problem(at, if cert.is_some() { "CertFile" } else { "KeyFile" }, message);
         return None;
     }
-    let Some(ca) = ca else {
-        return None;
-    };
+    let ca = ca?;
     let file = |text: &Located<Cow<'_, str>>, key: &str, cx: &mut Cx<'_>| {
         let path = format!("{}.{key}", cx.path());
         FileRef::new(&text.value, text.at, path, folder, cx)

@@ -1,0 +1,8 @@
+//! A terminating gateway from files.
+
+mod bad;
+mod change;
+mod names;
+mod pki;
+mod rules;
+mod shared;
