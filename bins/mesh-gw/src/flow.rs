@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use gateway_app::hello::{detail_of, lower_cased};
 use gateway_app::live::LiveRoute;
 use gateway_app::parts::Parts;
 use gateway_app::reasons;
@@ -170,14 +171,6 @@ fn decide<'a>(parts: &Parts, hello: &'a ClientHello<'_>) -> Result<Decided, (Rea
     })
 }
 
-/// Names are compared without case (mesh-gateway rules 2.3), and this must not allocate.
-fn lower_cased<'b>(name: &str, buffer: &'b mut [u8; 255]) -> Option<&'b str> {
-    let lower = buffer.get_mut(..name.len())?;
-    lower.copy_from_slice(name.as_bytes());
-    lower.make_ascii_lowercase();
-    std::str::from_utf8(lower).ok()
-}
-
 pub(crate) fn refuse(guard: ConnGuard, reason: Reason, refusal: Refusal<'_>) -> Option<Connection> {
     guard.refuse(reason, refusal);
     None
@@ -187,16 +180,6 @@ fn refuse_hello(guard: ConnGuard, parsed: &Parsed<'_>) -> Option<Connection> {
     let reason = reasons::of_hello(parsed).unwrap_or(Reason::Internal);
     let detail = detail_of(parsed);
     refuse(guard, reason, Refusal { detail: detail.as_deref(), ..Refusal::default() })
-}
-
-/// What is wrong with a hello, for the record.
-pub(crate) fn detail_of(parsed: &Parsed<'_>) -> Option<String> {
-    match parsed {
-        Parsed::NotTls(what) => Some(what.to_string()),
-        Parsed::Malformed(what) => Some(what.to_string()),
-        Parsed::TooLarge { limit } => Some(format!("larger than {limit} bytes")),
-        Parsed::Hello(_) | Parsed::NeedMore { .. } => None,
-    }
 }
 
 pub(crate) fn refuse_dial(

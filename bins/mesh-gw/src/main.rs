@@ -9,6 +9,7 @@ use std::io::{stderr, stdout};
 use std::process::ExitCode;
 
 use gateway_app::cli::{Call, Invocation, invoke};
+use gateway_app::role::MeshGateway;
 use gateway_app::run::run;
 use gateway_app::settings::Role;
 
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         err: &mut stderr(),
     };
     let code = match invoke(call) {
-        Invocation::Run(settings) => run(&settings, |parts| Flow { parts }),
+        Invocation::Run(settings) => run::<MeshGateway, _>(&settings, |parts, _| Flow { parts }),
         Invocation::Finished(code) => code,
     };
     ExitCode::from(code)

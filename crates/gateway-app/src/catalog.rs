@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_state::mesh::{MeshRole, MeshSnapshot, SetPolicy};
-use gateway_state::{FileSource, Problems, SourceConfig};
+use gateway_state::mesh::SetPolicy;
+use gateway_state::{FileSource, Problems, Role as StateRole, SourceConfig};
 
+use crate::role::{AppRole, SnapshotOf};
 use crate::settings::Settings;
 
 pub(crate) mod once;
@@ -16,7 +17,7 @@ pub(crate) mod once;
 /// The sets of endpoints start without limits: those of the settings are added where sets are used,
 /// so that it stays visible which limit a document has set.
 #[must_use]
-pub fn source_config(settings: &Settings) -> SourceConfig {
+pub fn source_config<R: AppRole>(settings: &Settings) -> SourceConfig<<R::State as StateRole>::Options> {
     SourceConfig {
         service: settings.service.clone(),
         settle: settings.timers.catalog_settle,
@@ -24,7 +25,7 @@ pub fn source_config(settings: &Settings) -> SourceConfig {
         max_files: settings.limits.catalog_files,
         max_bytes: settings.limits.catalog_bytes,
         policy: SetPolicy::default(),
-        role: (),
+        role: R::options(settings),
     }
 }
 
@@ -32,6 +33,6 @@ pub fn source_config(settings: &Settings) -> SourceConfig {
 ///
 /// # Errors
 /// All problems of all files.
-pub(crate) fn load(settings: &Settings, path: &Path) -> Result<Arc<MeshSnapshot>, Problems> {
-    FileSource::<MeshRole>::load(path, &source_config(settings)).map(|loaded| loaded.reader.current())
+pub(crate) fn load<R: AppRole>(settings: &Settings, path: &Path) -> Result<Arc<SnapshotOf<R>>, Problems> {
+    FileSource::<R::State>::load(path, &source_config::<R>(settings)).map(|loaded| loaded.reader.current())
 }

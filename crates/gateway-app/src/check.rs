@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 
 use catalog_client::Client;
 use catalog_client::config::TokenSource;
+use gateway_state::Snapshot;
 use gateway_state::mesh::{MeshSnapshot, Rule};
 
 use crate::catalog;
-use crate::settings::{ConsulSettings, OwnService, Settings, Source};
+use crate::role::{AppRole, MeshGateway, SnapshotOf};
+use crate::terminating;
+use crate::settings::{ConsulSettings, OwnService, Role, Settings, Source};
 
 /// Checks what the settings name, or each of `catalogs` on its own. Prints every problem and
 /// warning and a summary; true if nothing is wrong. (Settings that are wrong are found before.)
@@ -62,11 +65,30 @@ fn own_service(name: &str, own: &OwnService) -> String {
 }
 
 fn check_one(settings: &Settings, path: &Path, out: &mut dyn Write) -> bool {
-    let (lines, good) = match catalog::load(settings, path) {
+    match settings.role {
+        Role::Mesh => {
+            check_files::<MeshGateway>(settings, path, |snapshot| (Vec::new(), summary(snapshot)), out)
+        }
+        Role::Terminating => {
+            check_files::<terminating::TerminatingGateway>(settings, path, terminating::checked, out)
+        }
+    }
+}
+
+/// `judge`: what else is doubtful in a good catalog, and what it comes to.
+fn check_files<R: AppRole>(
+    settings: &Settings,
+    path: &Path,
+    judge: impl FnOnce(&SnapshotOf<R>) -> (Vec<String>, String),
+    out: &mut dyn Write,
+) -> bool {
+    let (lines, good) = match catalog::load::<R>(settings, path) {
         Ok(snapshot) => {
+            let (doubtful, summary) = judge(&snapshot);
+            let known = snapshot.warnings().iter().map(ToString::to_string);
             let mut lines: Vec<_> =
-                snapshot.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
-            lines.push(format!("{}: good: {}", path.display(), summary(&snapshot)));
+                known.chain(doubtful).map(|warning| format!("warning: {warning}")).collect();
+            lines.push(format!("{}: good: {summary}", path.display()));
             (lines, true)
         }
         Err(problems) => {
@@ -104,14 +126,14 @@ fn summary(snapshot: &MeshSnapshot) -> String {
     )
 }
 
-fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Role, Sources};
+    use crate::settings::Sources;
     use crate::testing::{Catalog, printed};
 
     fn checked(catalog: &Catalog) -> (bool, Vec<String>) {

@@ -12,7 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use gateway_runtime::process::exit;
 
 use crate::settings::{Role, Settings, Sources};
-use crate::{check, doctor, explain, ready_command};
+use crate::{check, doctor, explain, ready_command, terminating};
 use flags::Flags;
 
 mod envoy;
@@ -47,8 +47,6 @@ pub enum Invocation {
 #[derive(Parser)]
 #[command(disable_help_subcommand = true)]
 struct Cli {
-    #[command(flatten)]
-    flags: Flags,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -62,21 +60,30 @@ enum Command {
         /// Catalogs to check in place of the one of the settings: files or folders, each on its own
         files: Vec<PathBuf>,
     },
-    /// Say where a connection with this server name would go, and why; exit code 1 if it is refused
-    Explain {
-        /// The server name (SNI)
-        name: String,
-        /// Also ask the running gateway for open connections and ejections
-        #[arg(long)]
-        live: bool,
-        /// Answer in JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Say what would become of a connection, and why; exit code 1 if it is refused
+    Explain(Explain),
     /// Try what this gateway needs and say what is missing; exit code 0 or 1
     Doctor,
     /// Ask the running gateway whether it is ready; exit code 0 or 1
     Ready,
+}
+
+#[derive(Debug, clap::Args)]
+struct Explain {
+    /// The server name (SNI)
+    name: Option<String>,
+    /// Who calls: a service, or a SPIFFE id
+    #[arg(long, value_name = "SERVICE")]
+    from: Option<String>,
+    /// Which linked service is called, in place of its server name
+    #[arg(long, value_name = "SERVICE", conflicts_with = "name")]
+    to: Option<String>,
+    /// Also ask the running gateway for open connections and ejections
+    #[arg(long)]
+    live: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Does what the command line says, or gives back the settings to serve with.
@@ -97,11 +104,12 @@ fn prepare(call: &mut Call<'_>) -> Result<(Command, Settings), u8> {
     if !rewritten.refused.is_empty() {
         return Err(exit::USAGE);
     }
-    let parsed = command(role)
-        .try_get_matches_from(rewritten.arguments)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
+    let parsed = command(role).try_get_matches_from(rewritten.arguments).and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, Flags::from_matches(role, &matches)))
+    });
+    let (cli, flags) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) if error.use_stderr() => {
             write(call.err, &error.to_string());
             return Err(exit::USAGE);
@@ -113,7 +121,7 @@ fn prepare(call: &mut Call<'_>) -> Result<(Command, Settings), u8> {
         }
     };
     let sources =
-        Sources { flags: cli.flags.values, environment: call.environment.clone(), config: cli.flags.config };
+        Sources { flags: flags.values, environment: call.environment.clone(), config: flags.config };
     let mut settings = Settings::load(role, &sources).map_err(|error| {
         let code = if error.is_usage() { exit::USAGE } else { exit::BAD_SETTINGS };
         for problem in &error.problems {
@@ -129,8 +137,19 @@ fn answer(command: &Command, settings: &Settings, out: &mut dyn Write) -> u8 {
     let good = match command {
         Command::Run => true,
         Command::Check { files } => check::check(settings, files, out),
-        Command::Explain { name, live, json } => {
-            explain::explain(settings, name, explain::Options { live: *live, json: *json }, out)
+        Command::Explain(Explain { name, from, to, live, json }) => {
+            let options = explain::Options { live: *live, json: *json };
+            match settings.role {
+                Role::Mesh => explain::explain(settings, name.as_deref().unwrap_or_default(), options, out),
+                Role::Terminating => {
+                    let question = terminating::Question {
+                        name: name.as_deref(),
+                        from: from.as_deref(),
+                        to: to.as_deref(),
+                    };
+                    terminating::explain(settings, &question, options, out)
+                }
+            }
         }
         Command::Doctor => doctor::doctor(settings, out),
         Command::Ready => ready_command::ready(settings, out),
@@ -139,7 +158,18 @@ fn answer(command: &Command, settings: &Settings, out: &mut dyn Write) -> u8 {
 }
 
 fn command(role: Role) -> clap::Command {
-    Cli::command()
+    let explained = |explain: clap::Command| match role {
+        // What it asks is only about names.
+        Role::Mesh => explain
+            .mut_arg("name", |name| name.required(true))
+            .mut_arg("from", |from| from.hide(true).value_parser(no_such_flag))
+            .mut_arg("to", |to| to.hide(true).value_parser(no_such_flag)),
+        Role::Terminating => explain
+            .mut_arg("name", |name| name.required_unless_present("to"))
+            .after_help("terminating-gw explain --from web --to billing-db"),
+    };
+    Flags::augment(role, Cli::command())
+        .mut_subcommand("explain", explained)
         .name(role.program())
         .bin_name(role.program())
         .about(role.about())
@@ -151,6 +181,10 @@ fn command(role: Role) -> clap::Command {
              Without --catalog the gateway runs from Consul, as `consul connect envoy` does, and takes the \
              flags of that command with one dash or two.",
         )
+}
+
+fn no_such_flag(_: &str) -> Result<String, String> {
+    Err("a mesh gateway does not look at who calls: give the server name alone".to_owned())
 }
 
 fn complain(err: &mut dyn Write, role: Role, message: &str, code: u8) -> u8 {

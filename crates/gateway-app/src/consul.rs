@@ -174,6 +174,7 @@ fn place(register: &Register, registration: &GatewayRegistration) -> Place {
 pub(crate) fn kind(role: Role) -> GatewayKind {
     match role {
         Role::Mesh => GatewayKind::Mesh,
+        Role::Terminating => GatewayKind::Terminating,
     }
 }
 

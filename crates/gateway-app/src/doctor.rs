@@ -11,7 +11,9 @@ use std::time::Duration;
 use gateway_state::mesh::MeshSnapshot;
 
 use crate::catalog;
-use crate::settings::{Settings, Source};
+use crate::role::MeshGateway;
+use crate::settings::{Role, Settings, Source};
+use crate::terminating::TerminatingGateway;
 use report::Report;
 
 mod addresses;
@@ -19,6 +21,7 @@ mod consul;
 mod host;
 mod remote;
 mod report;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn doctor(settings: &Settings, out: &mut dyn Write) -> bool {
     let mut report = Report::new(out);
     let (listeners, snapshot) = match &settings.source {
+        Source::Catalog(path) if settings.role == Role::Terminating => {
+            terminating(settings, path, &mut report);
+            (settings.listen.clone(), None)
+        }
         Source::Catalog(path) => (settings.listen.clone(), files(settings, path, &mut report)),
         Source::Consul(of_consul) => {
             let found = consul::try_all(settings, of_consul, &mut report);
@@ -40,17 +47,39 @@ pub fn doctor(settings: &Settings, out: &mut dyn Write) -> bool {
     }
     addresses::try_all(settings, &listeners, PATIENCE, &mut report);
     host::descriptors(settings, host::descriptor_limit(), &mut report);
-    host::pipes(settings, &host::PipeRules::of_this_host(), &mut report);
+    if settings.role == Role::Mesh {
+        host::pipes(settings, &host::PipeRules::of_this_host(), &mut report);
+    }
     if let Some(snapshot) = snapshot {
         remote::try_all(&snapshot, &remote::Network::system(settings), &mut report);
     }
     report.is_good()
 }
 
+/// The catalog of files of a terminating gateway, and its services as the gateway would serve them.
+fn terminating(settings: &Settings, path: &Path, report: &mut Report<'_>) {
+    let what = "catalog";
+    match catalog::load::<TerminatingGateway>(settings, path) {
+        Ok(snapshot) => {
+            let services = snapshot.services.len();
+            report.ok(what, format!("{} is good and links {services} services", path.display()));
+            for warning in &snapshot.warnings {
+                report.warn(what, warning.to_string());
+            }
+            services::try_all(settings, &snapshot, report);
+        }
+        Err(problems) => {
+            for problem in &problems.problems {
+                report.fail(what, problem.to_string());
+            }
+        }
+    }
+}
+
 /// The catalog of files.
 fn files(settings: &Settings, path: &Path, report: &mut Report<'_>) -> Option<Arc<MeshSnapshot>> {
     let what = "catalog";
-    match catalog::load(settings, path) {
+    match catalog::load::<MeshGateway>(settings, path) {
         Ok(snapshot) => {
             let names = snapshot.table.targets().len();
             report.ok(what, format!("{} is good and has {names} names", path.display()));

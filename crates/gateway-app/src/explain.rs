@@ -10,20 +10,21 @@ use gateway_state::mesh::MeshSnapshot;
 
 use crate::admin_client::ask;
 use crate::catalog;
+use crate::role::MeshGateway;
 use crate::settings::{Settings, Source};
 pub use model::{ExplainedEndpoint, Explanation, Part, Refusal, Routed, Sourced};
 
-mod compute;
+pub(crate) mod compute;
 mod consul;
 pub(crate) use consul::has_token;
 mod diagnose;
 mod model;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 
 /// How long the running gateway may take for one step of its answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What else is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct Options {
 pub fn explain(settings: &Settings, name: &str, options: Options, out: &mut dyn Write) -> bool {
     let explained = match &settings.source {
         Source::Catalog(path) => {
-            catalog::load(settings, path).map(|snapshot| explain_name(settings, &snapshot, name)).map_err(
+            catalog::load::<MeshGateway>(settings, path).map(|snapshot| explain_name(settings, &snapshot, name)).map_err(
                 |problems| format!("the catalog has problems; `check` shows its warnings, too\n{problems}"),
             )
         }
@@ -78,7 +79,7 @@ pub fn explain_name(settings: &Settings, snapshot: &MeshSnapshot, name: &str) ->
 }
 
 /// The row of `/endpoints` for a name of the table.
-fn live(settings: &Settings, name: &str) -> Result<serde_json::Value, String> {
+pub(crate) fn live(settings: &Settings, name: &str) -> Result<serde_json::Value, String> {
     // `*` may stand in a query as it is, and the rest are letters, digits, dots and hyphens.
     let answer = ask(settings.admin_bind, &format!("/endpoints?name={name}"), PATIENCE)
         .map_err(|error| error.to_string())?;

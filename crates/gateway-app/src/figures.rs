@@ -7,16 +7,17 @@ use catalog_client::registration::State as Registered;
 use catalog_client::watch::AgentState;
 use gateway_runtime::metrics::{Counter, CounterFamily, Gauge, Metrics};
 use gateway_runtime::registry::Registry;
-use gateway_state::SourceStatus;
+use gateway_state::{Snapshot, SourceStatus};
 use gateway_state::consul::ConsulView;
 use mesh_forward::dns::NamesCounters;
 
 use crate::parts::Parts;
 use crate::run::feed::FeedHandle;
 
-/// Has the metrics ask `parts`, `registry` and `names` before each scrape.
-pub(crate) fn refresh(
-    parts: &Arc<Parts>,
+/// Has the metrics ask `parts`, `role`, `registry` and `names` before each scrape.
+pub(crate) fn refresh<S: Snapshot, K: Send + Sync + 'static>(
+    parts: &Arc<Parts<S>>,
+    role: (Arc<K>, fn(&K)),
     registry: &Arc<Registry>,
     names: &Arc<NamesCounters>,
     source: &FeedHandle,
@@ -35,6 +36,8 @@ pub(crate) fn refresh(
         if let Some(parts) = Weak::upgrade(&from_parts) {
             of_parts(metrics, &parts);
         }
+        let (kept, refresh) = &role;
+        refresh(kept);
         of_source(metrics, &source.status());
         if let (Some(consul), Some(figures)) = (source.consul(), &of_consul) {
             figures.store(&consul.view(0));
@@ -45,10 +48,12 @@ pub(crate) fn refresh(
         copy(&metrics.dns_lookups.with("timed_out"), &names.timed_out);
         copy(&metrics.dns_lookups.with("failed"), &names.failed);
         copy(&metrics.dns_lookups.with("refused"), &names.refused);
+        copy(&metrics.dns_addresses_left_out.with("guarded"), &names.guarded);
+        copy(&metrics.dns_addresses_left_out.with("too_many"), &names.addresses_cut);
     });
 }
 
-fn of_parts(metrics: &Metrics, parts: &Parts) {
+fn of_parts<S>(metrics: &Metrics, parts: &Parts<S>) {
     let pipes = &parts.relay.pipes;
     set(&metrics.hello_buffer_bytes, parts.hello_memory.used());
     set(&metrics.pipe_bytes, pipes.bytes());

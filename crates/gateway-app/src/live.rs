@@ -2,7 +2,7 @@
 //! ejections and counts, and the figures of each service.
 //!
 //! Workers read it through one swap cell, once per connection, without a lock. The only way from a
-//! name to an endpoint set is [`LiveMesh::lookup`], and the only way from a set to a connection is a
+//! name to an endpoint set is [`LiveState::lookup`], and the only way from a set to a connection is a
 //! pick of it: what the table does not hold cannot be dialled.
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,22 +11,29 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use gateway_runtime::metrics::{Metrics, ServiceMetrics};
-use gateway_state::mesh::{Host, MeshSnapshot, Rule, Target, TargetEndpoint};
+use gateway_state::mesh::MeshSnapshot;
+use gateway_state::terminating::{LinkedService, Lookup, TerminatingSnapshot};
+use gateway_state::{Host, Rule, Target, TargetEndpoint};
 use mesh_endpoints::{Endpoint, EndpointSet, SetPolicy};
 
 /// The cell that workers read and the reconciler writes.
 #[derive(Debug)]
-pub struct Live {
-    cell: ArcSwap<LiveMesh>,
+pub struct Live<S = MeshSnapshot> {
+    cell: ArcSwap<LiveState<S>>,
 }
 
 /// One published state.
 #[derive(Debug)]
-pub struct LiveMesh {
-    snapshot: Arc<MeshSnapshot>,
-    /// By the table's target index.
+pub struct LiveState<S = MeshSnapshot> {
+    snapshot: Arc<S>,
+    /// By the snapshot's target index.
     routes: Vec<Arc<LiveRoute>>,
 }
+
+/// The state of a mesh gateway.
+pub type LiveMesh = LiveState<MeshSnapshot>;
+/// The state of a terminating gateway.
+pub type LiveTerminating = LiveState<TerminatingSnapshot>;
 
 /// A target of the table with its endpoint set and its figures. Both are made on first use: of many
 /// services most are idle.
@@ -49,46 +56,97 @@ pub struct Matched<'a> {
     pub route: &'a Arc<LiveRoute>,
 }
 
-impl Live {
+/// What a name leads to at a terminating gateway.
+#[derive(Clone, Copy, Debug)]
+pub enum MatchedService<'a> {
+    /// A linked service that is served.
+    Served {
+        /// The name, the rule that put it there and where it leads.
+        matched: Matched<'a>,
+        /// Whose name it is.
+        service: &'a Arc<LinkedService>,
+    },
+    /// A linked service that is not served now.
+    NotServed {
+        /// Which one.
+        service: &'a Arc<LinkedService>,
+    },
+    /// No linked service has this name.
+    Unknown,
+}
+
+impl<S> Live<S> {
     /// A cell with its first state.
     #[must_use]
-    pub fn new(first: LiveMesh) -> Self {
+    pub fn new(first: LiveState<S>) -> Self {
         Self { cell: ArcSwap::from_pointee(first) }
     }
 
     /// The state in use, for the length of one decision.
-    pub fn load(&self) -> Guard<Arc<LiveMesh>> {
+    pub fn load(&self) -> Guard<Arc<LiveState<S>>> {
         self.cell.load()
     }
 
     /// The state in use, to keep.
     #[must_use]
-    pub fn current(&self) -> Arc<LiveMesh> {
+    pub fn current(&self) -> Arc<LiveState<S>> {
         self.cell.load_full()
     }
 
-    pub(crate) fn publish(&self, next: LiveMesh) {
+    pub(crate) fn publish(&self, next: LiveState<S>) {
         self.cell.store(Arc::new(next));
     }
 }
 
-impl LiveMesh {
-    pub(crate) fn new(snapshot: Arc<MeshSnapshot>, routes: Vec<Arc<LiveRoute>>) -> Self {
+impl<S> LiveState<S> {
+    pub(crate) fn new(snapshot: Arc<S>, routes: Vec<Arc<LiveRoute>>) -> Self {
         Self { snapshot, routes }
     }
 
     /// What this state was made from.
     #[must_use]
-    pub fn snapshot(&self) -> &Arc<MeshSnapshot> {
+    pub fn snapshot(&self) -> &Arc<S> {
         &self.snapshot
     }
 
-    /// All routes, in the order of the table's targets.
+    /// All routes, in the order of the snapshot's targets.
     #[must_use]
     pub fn routes(&self) -> &[Arc<LiveRoute>] {
         &self.routes
     }
+}
 
+impl LiveState<TerminatingSnapshot> {
+    /// The service and the route of a lower-cased name.
+    #[must_use]
+    pub fn lookup(&self, sni: &str) -> MatchedService<'_> {
+        match self.snapshot.lookup(sni) {
+            Lookup::Found(linked) => match self.routes.get(linked.index) {
+                Some(route) if why_not_served(linked.service).is_none() => MatchedService::Served {
+                    matched: Matched { name: linked.name, rule: linked.rule, route },
+                    service: linked.service,
+                },
+                _ => MatchedService::NotServed { service: linked.service },
+            },
+            Lookup::NotReady { service, .. } => MatchedService::NotServed { service },
+            Lookup::Unknown => MatchedService::Unknown,
+        }
+    }
+}
+
+/// Why connections to a linked service are not accepted, if they are not: what it lacks, or what this
+/// version cannot do for it. A service whose requests must be judged is never let through as a stream
+/// of bytes.
+#[must_use]
+pub fn why_not_served(service: &LinkedService) -> Option<String> {
+    match &service.not_ready {
+        Some(why) => Some(why.to_string()),
+        None if service.is_http() => Some(format!("protocol {} is not served yet", service.protocol)),
+        None => None,
+    }
+}
+
+impl LiveState<MeshSnapshot> {
     /// The route of a lower-cased name.
     #[must_use]
     pub fn lookup(&self, sni: &str) -> Option<Matched<'_>> {

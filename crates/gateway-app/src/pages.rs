@@ -7,14 +7,15 @@
 pub use connections::{ConnRow, connections};
 pub use consul::consul;
 pub use endpoints::endpoints;
-pub use mesh::MeshPages;
+pub use gateway::GatewayPages;
 pub use query::Query;
+pub(crate) use snapshot::list;
 pub use snapshot::snapshot;
 
 mod connections;
 mod consul;
 mod endpoints;
-mod mesh;
+mod gateway;
 mod query;
 mod snapshot;
 #[cfg(test)]

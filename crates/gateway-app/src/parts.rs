@@ -10,6 +10,8 @@ use gateway_runtime::metrics::{Metrics, ServiceMetrics};
 use gateway_runtime::record::ConnRecord;
 use gateway_runtime::registry::RecordSink;
 use gateway_runtime::telemetry::LineLimiter;
+use gateway_state::mesh::MeshSnapshot;
+use gateway_state::terminating::{LinkedService, TerminatingSnapshot};
 use mesh_endpoints::{EjectionNotice, Refused};
 use mesh_forward::tcp::dial::{DialPlan, OwnAddresses};
 use mesh_forward::tcp::socket::Keepalive;
@@ -19,16 +21,16 @@ use crate::live::{Live, LiveRoute};
 
 /// Shared parts of a gateway.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Parts<S = MeshSnapshot> {
     /// The state in use.
-    pub live: Arc<Live>,
+    pub live: Arc<Live<S>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How connections are relayed.
     pub relay: Arc<RelayConfig>,
     /// Bounds of a hello.
     pub hello_limits: sni_peek::Limits,
-    /// Time for a whole hello, from the accept.
+    /// Time for a whole hello, from the accept; where TLS is ended, for the whole handshake.
     pub hello_timeout: Duration,
     /// Memory of all hellos that wait for something.
     pub hello_memory: HelloMemory,
@@ -74,7 +76,7 @@ impl HelloMemory {
     }
 }
 
-impl Parts {
+impl Parts<MeshSnapshot> {
     /// How the endpoints of a route are dialled.
     #[must_use]
     pub fn dial_plan(&self, route: &LiveRoute) -> DialPlan {
@@ -83,9 +85,34 @@ impl Parts {
             budget: route.connect_timeout(dialling.connect_timeout),
             keepalive: dialling.remote_keepalive.filter(|_| route.target().remote),
             own: Arc::clone(&dialling.own),
+            attempts: MESH_ATTEMPTS,
+            source: None,
+            handshake: false,
         }
     }
+}
 
+impl Parts<TerminatingSnapshot> {
+    /// How the endpoints of a linked service are dialled: one further endpoint where the first one fails
+    /// (terminating-gateway rules 6.2).
+    #[must_use]
+    pub fn dial_plan(&self, service: &LinkedService, route: &LiveRoute) -> DialPlan {
+        let dialling = self.dialling.load();
+        DialPlan {
+            budget: route.connect_timeout(dialling.connect_timeout),
+            keepalive: dialling.remote_keepalive,
+            own: Arc::clone(&dialling.own),
+            attempts: 2,
+            source: service.source_address,
+            handshake: service.origination.is_some(),
+        }
+    }
+}
+
+/// As many endpoints as a connection through a mesh gateway tries.
+const MESH_ATTEMPTS: u8 = 3;
+
+impl<S> Parts<S> {
     /// Accepting has paused.
     pub fn accept_paused(&self, pause: &Pause<'_>) {
         self.metrics.accept_paused.with(pause.cause.as_str()).inc();
@@ -133,6 +160,18 @@ impl Parts {
                     tracing::warn!(service, suppressed, "connection refused: {refused}");
                 });
             }
+            DialError::Source { endpoint, source_address, errno } => {
+                self.say(&format!("source:{source_address}"), |suppressed| {
+                    tracing::error!(
+                        service,
+                        %endpoint,
+                        %source_address,
+                        %errno,
+                        suppressed,
+                        "connections cannot leave from the source address: correct source_address"
+                    );
+                });
+            }
             DialError::NoSocket(errno) => self.say("no-socket", |suppressed| {
                 tracing::warn!(%errno, suppressed, "no socket for an endpoint: raise the limit of open files");
             }),
@@ -140,7 +179,8 @@ impl Parts {
         }
     }
 
-    fn say(&self, key: &str, line: impl FnOnce(u64)) {
+    /// Says a line unless its like was just said.
+    pub fn say(&self, key: &str, line: impl FnOnce(u64)) {
         if let Some(suppressed) = self.lines.allow(key, Instant::now()) {
             line(suppressed);
         }

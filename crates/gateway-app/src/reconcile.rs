@@ -8,13 +8,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use gateway_state::mesh::{Host, MeshSnapshot, Target, TargetEndpoint};
+use gateway_state::{Host, Snapshot, Target, TargetEndpoint};
 use mesh_endpoints::{Endpoint, SetPolicy};
 use mesh_forward::dns::{NameWatch, Names};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::live::{self, Live, LiveMesh, LiveRoute};
+use crate::live::{self, Live, LiveRoute, LiveState};
 
 /// Turns snapshots into published states.
 #[derive(Debug)]
@@ -47,12 +47,12 @@ impl Reconciler {
     }
 
     /// The first state. Call it within the control thread's runtime.
-    pub fn first(&mut self, snapshot: Arc<MeshSnapshot>) -> LiveMesh {
+    pub fn first<S: Snapshot>(&mut self, snapshot: Arc<S>) -> LiveState<S> {
         self.build(snapshot, &[])
     }
 
     /// Publishes the state that follows from `snapshot`.
-    pub fn apply(&mut self, live: &Live, snapshot: Arc<MeshSnapshot>) {
+    pub fn apply<S: Snapshot>(&mut self, live: &Live<S>, snapshot: Arc<S>) {
         let before = live.current();
         let next = self.build(snapshot, before.routes());
         live.publish(next);
@@ -64,7 +64,7 @@ impl Reconciler {
     }
 
     /// Brings the endpoint sets that use names up to date.
-    pub fn resolved(&self, live: &Live) {
+    pub fn resolved<S: Snapshot>(&self, live: &Live<S>) {
         let live = live.current();
         let named =
             live.routes().iter().filter(|route| uses_names(route.target()) && self.knows(route.target()));
@@ -73,10 +73,10 @@ impl Reconciler {
         }
     }
 
-    fn build(&mut self, snapshot: Arc<MeshSnapshot>, before: &[Arc<LiveRoute>]) -> LiveMesh {
-        let targets = snapshot.table.targets();
+    fn build<S: Snapshot>(&mut self, snapshot: Arc<S>, before: &[Arc<LiveRoute>]) -> LiveState<S> {
+        let targets = snapshot.targets();
         if !same_names(targets, before) {
-            self.follow_names(&snapshot);
+            self.follow_names(targets);
         }
         // Most of the table stands where it stood; only if not, it is searched by id.
         let mut by_id = None;
@@ -98,14 +98,14 @@ impl Reconciler {
             None => Arc::new(self.resolved_if_named(LiveRoute::new(Arc::clone(target), &self.defaults))),
         });
         let routes = routes.collect();
-        LiveMesh::new(snapshot, routes)
+        LiveState::new(snapshot, routes)
     }
 
-    /// Watches exactly the names that the snapshot uses.
-    fn follow_names(&mut self, snapshot: &MeshSnapshot) {
+    /// Watches exactly the names that these targets use.
+    fn follow_names(&mut self, targets: &[Arc<Target>]) {
         // One that was refused because there were too many may have its turn now.
         self.watched.retain(|_, watched| watched.name.is_followed());
-        let endpoints = snapshot.table.targets().iter().flat_map(|target| &target.endpoints);
+        let endpoints = targets.iter().flat_map(|target| &target.endpoints);
         let wanted: HashSet<&Arc<str>> = endpoints.filter_map(host_name).collect();
         self.watched.retain(|host, _| wanted.contains(host));
         for host in wanted {

@@ -1,4 +1,4 @@
-//! A mesh gateway's process from its settings to its exit code.
+//! A gateway's process from its settings to its exit code.
 //!
 //! This thread is the control thread: it reads files, resolves names, answers the admin endpoint,
 //! sweeps connections and waits for signals. Traffic runs on the workers.
@@ -23,16 +23,17 @@ use gateway_runtime::ready::Ready;
 use gateway_runtime::registry::Registry;
 use gateway_runtime::telemetry::{LineLimiter, LogControl, start_logging};
 use gateway_runtime::worker::Workers;
-use gateway_state::mesh::MeshSnapshot;
+use gateway_state::Snapshot;
 use mesh_forward::dns::Names;
 use tokio::sync::oneshot;
 
 use crate::figures;
 use crate::live::Live;
-use crate::pages::MeshPages;
+use crate::pages::GatewayPages;
 use crate::parts::{HelloMemory, Parts, Recorder};
 use crate::reconcile::Reconciler;
-use crate::settings::{Settings, Source};
+use crate::role::{AppRole, SnapshotOf};
+use crate::settings::{Role, Settings, Source};
 use control::{Control, Ended};
 use feed::Opened;
 use listeners::Listeners;
@@ -46,9 +47,12 @@ mod listeners;
 
 /// Runs a gateway until it is told to end. Returns its exit code.
 ///
-/// `flow` makes the role's handler of connections from the shared parts.
+/// `flow` makes the role's handler of connections from the shared parts and from what the role keeps.
 #[must_use]
-pub fn run<H: Handler>(settings: &Settings, flow: impl FnOnce(Arc<Parts>) -> H) -> u8 {
+pub fn run<R: AppRole, H: Handler>(
+    settings: &Settings,
+    flow: impl FnOnce(Arc<Parts<SnapshotOf<R>>>, Arc<R::Kept>) -> H,
+) -> u8 {
     let log = match start_logging(&settings.log_level, settings.log_format) {
         Ok(log) => log,
         Err(error) => {
@@ -61,7 +65,7 @@ pub fn run<H: Handler>(settings: &Settings, flow: impl FnOnce(Arc<Parts>) -> H) 
     // others, with an exit code of its own.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(gateway(settings, log.clone(), flow)),
+            Ok(runtime) => runtime.block_on(gateway::<R, H>(settings, log.clone(), flow)),
             Err(error) => Err(Failure::Internal(format!("cannot start the control thread: {error}"))),
         }
     }));
@@ -129,18 +133,18 @@ impl Failure {
     }
 }
 
-async fn gateway<H: Handler>(
+async fn gateway<R: AppRole, H: Handler>(
     settings: &Settings,
     log: LogControl,
-    flow: impl FnOnce(Arc<Parts>) -> H,
+    flow: impl FnOnce(Arc<Parts<SnapshotOf<R>>>, Arc<R::Kept>) -> H,
 ) -> Result<(), Failure> {
-    let opened = Opened::of(settings)?;
+    let opened = Opened::<R>::of(settings)?;
     let descriptors = process::raise_fd_limit();
     let connections = settings.limits.connections(descriptors.soft);
     let metrics = Arc::new(Metrics::new(settings.limits.services_in_metrics));
     metrics.set_build_info(env!("CARGO_PKG_VERSION"), settings.role.program());
     let token = settings.admin_token_file.as_deref().map(config::read_token).transpose()?;
-    let access_log = Arc::new(config::open_access_log(settings, &metrics)?);
+    let access_log = Arc::new(config::open_access_log(settings, &metrics, R::JUDGES)?);
     let mut signals = Signals::listen().map_err(|error| Failure::Internal(error.to_string()))?;
 
     let workers = NonZeroUsize::new(settings.workers).unwrap_or(NonZeroUsize::MIN);
@@ -157,19 +161,24 @@ async fn gateway<H: Handler>(
         })?;
     let feed = opened.source(settings, &mut bound)?;
     let (handle, reader) = (feed.handle.clone(), feed.reader.clone());
-    say_start(settings, &reader.current());
+    say_start(settings, &*reader.current());
+    let kept = Arc::new(R::keep(settings, &metrics, workers.count()));
+    R::prepare(&kept, &reader.current());
 
     let names = Names::new(config::names_config(settings));
     let lookups = Arc::clone(names.counters());
     let mut reconciler = Reconciler::new(names, config::set_policy(settings));
     let live = Arc::new(Live::new(reconciler.first(reader.current())));
-    let dialling = dialling::of(settings, &reader.current().own, bound.iter().map(|(_, it)| it.local_addr()));
+    let dialling = dialling::of(settings, reader.current().own(), bound.iter().map(|(_, it)| it.local_addr()));
     let parts = Arc::new(Parts {
         live: Arc::clone(&live),
         metrics: Arc::clone(&metrics),
         relay: Arc::new(config::relay_config(settings)),
         hello_limits: sni_peek::Limits { max_bytes: settings.limits.hello_bytes },
-        hello_timeout: settings.timers.hello,
+        hello_timeout: match R::ROLE {
+            Role::Mesh => settings.timers.hello,
+            Role::Terminating => settings.terminating.handshake,
+        },
         hello_memory: HelloMemory::new(settings.limits.hello_memory),
         dialling: ArcSwap::from_pointee(dialling),
         lines: LineLimiter::new(settings.timers.log_quiet, 1_024, metrics.log_suppressed.clone()),
@@ -177,9 +186,11 @@ async fn gateway<H: Handler>(
     let recorder = Recorder { nowhere: metrics.service(NONE), access_log: Arc::clone(&access_log) };
     let registry = Arc::new(Registry::new(workers.count(), Box::new(recorder)));
 
-    figures::refresh(&parts, &registry, &lookups, &handle, log.dropped());
+    let role = (Arc::clone(&kept), R::refresh as fn(&R::Kept));
+    figures::refresh(&parts, role, &registry, &lookups, &handle, log.dropped());
     let (drain, watch) = Drain::new();
-    let ready = Ready::new(handle.conditions());
+    let conditions: Vec<_> = handle.conditions().into_iter().chain(R::CONDITIONS.iter().copied()).collect();
+    let ready = Ready::new(&conditions);
     ready.follow(watch);
     tracing::info!(address = %admin.local_addr(), "admin endpoint");
     if !admin.local_addr().ip().is_loopback() {
@@ -187,7 +198,8 @@ async fn gateway<H: Handler>(
             "the admin endpoint is not on loopback: whoever reaches it reads what the gateway knows"
         );
     }
-    let pages = Arc::new(MeshPages::new(settings, &parts, &registry, reader.clone(), &handle));
+    let pages =
+        Arc::new(GatewayPages::<R>::new(settings, &parts, &kept, &registry, reader.clone(), &handle));
     let deps = AdminDeps { ready: ready.clone(), metrics: Arc::clone(&metrics), pages, log, token };
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
     let admin = tokio::spawn(admin.serve(deps, async move { drop(admin_stopped.await) }));
@@ -196,10 +208,11 @@ async fn gateway<H: Handler>(
         max_connections: Arc::new(AtomicUsize::new(connections)),
         backoff: settings.timers.accept_backoff,
     };
-    let handler = Arc::new(flow(Arc::clone(&parts)));
-    let control = Control {
+    let handler = Arc::new(flow(Arc::clone(&parts), Arc::clone(&kept)));
+    let control = Control::<R, H> {
         settings,
         parts: &parts,
+        kept: &kept,
         registry: &registry,
         handle: &handle,
         ready: &ready,
@@ -224,15 +237,15 @@ async fn gateway<H: Handler>(
     outcome
 }
 
-fn say_start(settings: &Settings, snapshot: &MeshSnapshot) {
+fn say_start(settings: &Settings, snapshot: &impl Snapshot) {
     let (version, program) = (env!("CARGO_PKG_VERSION"), settings.role.program());
     match &settings.source {
         Source::Catalog(path) => tracing::info!(
             version,
             catalog = %path.display(),
-            files = snapshot.files.len(),
-            names = snapshot.table.targets().len(),
-            datacenter = &*snapshot.mesh.datacenter,
+            files = snapshot.files().len(),
+            names = snapshot.targets().len(),
+            datacenter = &*snapshot.mesh().datacenter,
             "starting {program}"
         ),
         Source::Consul(consul) => {
@@ -241,7 +254,7 @@ fn say_start(settings: &Settings, snapshot: &MeshSnapshot) {
             tracing::info!(version, consul = agents, service, "starting {program}");
         }
     }
-    for warning in &snapshot.warnings {
+    for warning in snapshot.warnings() {
         tracing::warn!("{warning}");
     }
     for warning in &settings.warnings {

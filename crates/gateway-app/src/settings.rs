@@ -28,6 +28,7 @@ mod problem;
 mod reference;
 mod sources;
 mod table;
+mod terminating;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ pub use mesh_endpoints::Ejection;
 pub use origin::{Origin, Shown};
 pub use problem::{SettingProblem, SettingsError};
 pub use reference::settings_reference;
+pub use terminating::{Reauthorize, ServiceSettings, TerminatingSettings};
 
 use draft::Draft;
 pub(crate) use keys::{Group, Key};
@@ -52,6 +54,8 @@ pub enum Role {
     /// `mesh-gw`: passes mTLS on by its server name.
     #[default]
     Mesh,
+    /// `terminating-gw`: stands in the mesh for services outside of it.
+    Terminating,
 }
 
 impl Role {
@@ -60,6 +64,7 @@ impl Role {
     pub fn program(self) -> &'static str {
         match self {
             Self::Mesh => "mesh-gw",
+            Self::Terminating => "terminating-gw",
         }
     }
 
@@ -68,6 +73,7 @@ impl Role {
     pub fn kind(self) -> &'static str {
         match self {
             Self::Mesh => "mesh",
+            Self::Terminating => "terminating",
         }
     }
 
@@ -76,6 +82,15 @@ impl Role {
     pub fn service(self) -> &'static str {
         match self {
             Self::Mesh => "mesh-gateway",
+            Self::Terminating => "terminating-gateway",
+        }
+    }
+
+    /// Why Consul's gRPC port is of no use to it.
+    pub(crate) fn no_grpc(self) -> &'static str {
+        match self {
+            Self::Mesh => "a mesh gateway needs no certificate and no configuration from Consul's gRPC port",
+            Self::Terminating => "certificates and configuration come over Consul's HTTP API",
         }
     }
 
@@ -85,6 +100,10 @@ impl Role {
         match self {
             Self::Mesh => {
                 "A mesh gateway: passes mTLS connections on by their server name, without ending them."
+            }
+            Self::Terminating => {
+                "A terminating gateway: accepts mTLS for services outside the mesh, judges callers by intentions, and \
+                 connects to the services in clear or by TLS."
             }
         }
     }
@@ -129,6 +148,8 @@ pub struct Settings {
     pub limits: Limits,
     /// When an endpoint that fails is left out.
     pub ejection: Ejection,
+    /// What only a terminating gateway looks at.
+    pub terminating: TerminatingSettings,
     /// What the operator should know once, for the log.
     pub notes: Vec<String>,
     /// What the operator should be warned of at every start.
@@ -305,6 +326,7 @@ impl Settings {
             timers: draft.timers,
             limits: draft.limits,
             ejection: draft.ejection,
+            terminating: draft.terminating,
             notes: draft.notes,
             warnings: draft.warnings,
             shown: draft.shown,

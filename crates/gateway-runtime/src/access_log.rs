@@ -29,7 +29,8 @@ pub(crate) mod writer;
 pub enum AccessLogMode {
     /// None.
     Off,
-    /// Those that were refused, cut or failed ([`Reason::is_problem`]), within the rate limit.
+    /// Those that were refused, cut or failed, or would have been denied ([`ConnRecord::is_problem`]), within the rate
+    /// limit.
     #[default]
     Problems,
     /// Each one.
@@ -62,6 +63,8 @@ pub struct AccessLogConfig {
     pub per_second: u32,
     /// Bytes of lines that wait for the file; what is above is dropped and counted.
     pub buffer: usize,
+    /// Whether clients are known by certificates and judged: then each line has `source`, `verdict` and `intention`.
+    pub identities: bool,
 }
 
 impl Default for AccessLogConfig {
@@ -73,6 +76,7 @@ impl Default for AccessLogConfig {
             file: None,
             per_second: 100,
             buffer: 1 << 20,
+            identities: false,
         }
     }
 }
@@ -102,6 +106,7 @@ pub enum AccessLogError {
 pub struct AccessLog {
     mode: AccessLogMode,
     format: LogFormat,
+    identities: bool,
     rate: PerSecond,
     suppressed: Counter,
     /// None in mode `Off`.
@@ -148,22 +153,27 @@ impl AccessLog {
             }
         };
         let rate = PerSecond::new(config.per_second, Instant::now());
-        Ok(AccessLog { mode: config.mode, format: config.format, rate, suppressed, writer })
+        let AccessLogConfig { mode, format, identities, .. } = *config;
+        Ok(AccessLog { mode, format, identities, rate, suppressed, writer })
     }
 
     /// Whether a connection that ended so would get a line, the rate limit aside.
     #[must_use]
     pub fn wants(&self, reason: Reason) -> bool {
+        self.wants_all_or(reason.is_problem())
+    }
+
+    fn wants_all_or(&self, problem: bool) -> bool {
         match self.mode {
             AccessLogMode::Off => false,
-            AccessLogMode::Problems => reason.is_problem(),
+            AccessLogMode::Problems => problem,
             AccessLogMode::All => true,
         }
     }
 
     /// Writes the line of a connection if it is wanted. Never waits for the file.
     pub fn write(&self, record: &ConnRecord<'_>) {
-        let Some(writer) = self.writer.as_ref().filter(|_| self.wants(record.reason)) else { return };
+        let Some(writer) = self.writer.as_ref().filter(|_| self.wants_all_or(record.is_problem())) else { return };
         if self.mode == AccessLogMode::Problems && !self.within_rate() {
             return;
         }
@@ -171,7 +181,7 @@ impl AccessLog {
         thread_local!(static LINE: RefCell<String> = const { RefCell::new(String::new()) });
         LINE.with_borrow_mut(|line| {
             line.clear();
-            format::record(line, self.format, record);
+            format::record(line, self.format, self.identities, record);
             writer.push(line.as_bytes());
         });
     }

@@ -2,7 +2,7 @@
 //!
 //! A gateway brings its handler, its settings and its pages; everything that each gateway process needs besides is here,
 //! so that it is the same everywhere: threads ([`worker`]), listening sockets ([`listener`]), open connections
-//! ([`registry`]) and shared memory ([`budget`]); one list of reasons ([`reason`]), one record per connection
+//! ([`registry`]), shared memory ([`budget`]) and what a worker may have under way ([`gate`]); one list of reasons ([`reason`]), one record per connection
 //! ([`record`]) that goes to the metrics ([`metrics`]) and the access log ([`access_log`]); one log ([`telemetry`]), one
 //! admin endpoint ([`admin`]), one meaning of ready ([`ready`]) and of draining ([`drain`]), and the rules for signals,
 //! exit codes and descriptors ([`process`]).
@@ -11,6 +11,7 @@ pub mod access_log;
 pub mod admin;
 pub mod budget;
 pub mod drain;
+pub mod gate;
 mod line;
 pub mod listener;
 pub mod metrics;

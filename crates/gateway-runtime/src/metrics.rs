@@ -22,7 +22,10 @@ pub use self::service::{ServiceMetrics, Totals};
 
 mod family;
 mod process;
+mod reasons;
 mod service;
+pub mod tls;
+mod verdicts;
 
 /// Label value of everything that has no series of its own because the bound is reached.
 pub const OTHER: &str = "other";
@@ -52,12 +55,15 @@ pub struct Metrics {
     pub compiled_services: Counter,
     /// `gateway_dns_lookups_total{result}`: look-ups of endpoint names.
     pub dns_lookups: CounterFamily,
+    /// `gateway_dns_addresses_left_out_total{cause}`: addresses of endpoint names that are not used.
+    pub dns_addresses_left_out: CounterFamily,
     /// `gateway_log_suppressed_total`: log lines not written because their like had just been written.
     pub log_suppressed: Counter,
     /// `gateway_access_log_suppressed_total`: access records above the rate limit.
     pub access_log_suppressed: Counter,
     /// `gateway_access_log_dropped_total`: access records lost because the file could not keep up or refused them.
     pub access_log_dropped: Counter,
+    max_services: usize,
     services: Arc<Services>,
     registry: Mutex<Registered>,
     refresh: OnceLock<Refresh>,
@@ -109,6 +115,11 @@ impl Metrics {
             compiled_services: all
                 .counter("gateway_compiled_services", "Services compiled because a document changed"),
             dns_lookups: all.family("gateway_dns_lookups", "Look-ups of endpoint names, by result", "result"),
+            dns_addresses_left_out: all.family(
+                "gateway_dns_addresses_left_out",
+                "Addresses of endpoint names that are not used, by cause, at each look-up",
+                "cause",
+            ),
             log_suppressed: all
                 .counter("gateway_log_suppressed", "Log lines left out because their like was just written"),
             access_log_suppressed: all
@@ -117,6 +128,7 @@ impl Metrics {
                 "gateway_access_log_dropped",
                 "Access records lost because the log could not be written in time",
             ),
+            max_services,
             services,
             registry: Mutex::new(all),
             refresh: OnceLock::new(),
@@ -170,6 +182,28 @@ impl Metrics {
     /// Counters of the caller's own with one label, see [`Metrics::register_counter`].
     pub fn register_counter_family(&self, name: &str, help: &str, label: &'static str) -> CounterFamily {
         self.registered().family(name, help, label)
+    }
+
+    /// A gauge of the caller's own with one label, read at each scrape. At most as many values are shown as there may be
+    /// services with series. The first one of a name counts.
+    pub fn register_gauge_family(
+        &self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(String, i64)> + Send + Sync + 'static,
+    ) {
+        let family = tls::GaugeFamily {
+            name: name.to_owned(),
+            help: format!("{help}."),
+            label,
+            most: self.max_services,
+            read: Box::new(read),
+        };
+        let mut all = self.registered();
+        if all.handles.insert(name.to_owned(), Handle::Info).is_none() {
+            all.registry.register_collector(Box::new(family));
+        }
     }
 
     /// Has `refresh` called before each scrape and before [`Metrics::totals`], for figures that somebody else keeps. The first call counts.

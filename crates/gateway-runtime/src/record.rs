@@ -8,6 +8,29 @@ use std::time::{Duration, SystemTime};
 
 use crate::reason::Reason;
 
+/// What was decided about a connection by who it is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It may be.
+    Allow,
+    /// It may not be.
+    Deny,
+    /// It may not be, and was let through because nothing is enforced yet (dry run).
+    WouldDeny,
+}
+
+impl Verdict {
+    /// The word in logs, metrics and pages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::WouldDeny => "would_deny",
+        }
+    }
+}
+
 /// One connection that has ended. What was never known is `None`.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnRecord<'a> {
@@ -25,6 +48,12 @@ pub struct ConnRecord<'a> {
     pub service: Option<&'a str>,
     /// The rule of the table that matched.
     pub rule: Option<&'a str>,
+    /// Who the client is, by its verified certificate. `None` where nobody asks for one.
+    pub source: Option<&'a str>,
+    /// What was decided about that client.
+    pub verdict: Option<Verdict>,
+    /// What decided, in words: an intention, or the default policy.
+    pub intention: Option<&'a str>,
     /// The endpoint that was dialled last.
     pub endpoint: Option<SocketAddr>,
     /// How many endpoints were dialled.
@@ -45,4 +74,12 @@ pub struct ConnRecord<'a> {
     pub reason: Reason,
     /// What the reason's word cannot say, for example an error of the system.
     pub detail: Option<&'a str>,
+}
+
+impl ConnRecord<'_> {
+    /// Whether an operator may want to hear of it: by its reason, or because it would have been denied.
+    #[must_use]
+    pub fn is_problem(&self) -> bool {
+        self.reason.is_problem() || self.verdict == Some(Verdict::WouldDeny)
+    }
 }

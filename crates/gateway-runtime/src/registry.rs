@@ -16,7 +16,12 @@ use slab::Slab;
 
 use crate::metrics::ServiceMetrics;
 use crate::reason::Reason;
-use crate::record::ConnRecord;
+use crate::record::{ConnRecord, Verdict};
+use authorization::Authorized;
+
+mod authorization;
+
+pub use authorization::{Authorization, Judgement, Reauthorized};
 
 /// Receives the record of each connection that ends.
 pub trait RecordSink: Send + Sync + 'static {
@@ -60,6 +65,8 @@ pub struct ConnEntry {
     swept_bytes: AtomicU64,
     idle_since_us: AtomicU64,
     route: OnceLock<ConnRoute>,
+    /// Only where clients are judged.
+    authorized: OnceLock<Box<Authorized>>,
 }
 
 /// Where a connection goes, once that is decided.
@@ -92,6 +99,12 @@ pub struct Refusal<'a> {
     pub service: Option<&'a ServiceMetrics>,
     /// The kind of rule that matched.
     pub rule: Option<&'a str>,
+    /// Who the client is; what the registration was authorized with comes first.
+    pub source: Option<&'a str>,
+    /// What was decided about it.
+    pub verdict: Option<Verdict>,
+    /// What decided.
+    pub intention: Option<&'a str>,
     /// The endpoint that was tried last.
     pub endpoint: Option<SocketAddr>,
     /// Endpoints tried.
@@ -128,6 +141,8 @@ pub struct ConnView {
     pub spliced: bool,
     /// Absent while the hello is read or an endpoint is dialled.
     pub route: Option<ConnRoute>,
+    /// Absent where clients are not judged, and until they are.
+    pub authorization: Option<Arc<Authorization>>,
 }
 
 /// Limits that a sweep enforces; zero is none.
@@ -178,13 +193,14 @@ impl Registry {
             swept_bytes: AtomicU64::new(0),
             idle_since_us: AtomicU64::new(now),
             route: OnceLock::new(),
+            authorized: OnceLock::new(),
         });
         self.shared.open.fetch_add(1, Ordering::Relaxed);
         let key = shard.lock().insert(Arc::clone(&entry));
         Some(ConnGuard { entry, shard: Arc::clone(shard), key, finished: false })
     }
 
-    /// Cuts what has been idle or open for too long. Call it a few times per limit.
+    /// Cuts what has been idle or open for too long, or has expired. Call it a few times per limit.
     ///
     /// Returns how many connections were cut.
     pub fn sweep(&self, limits: SweepLimits) -> usize {
@@ -197,7 +213,9 @@ impl Registry {
             if entry.swept_bytes.swap(bytes, Ordering::Relaxed) != bytes {
                 entry.idle_since_us.store(now, Ordering::Relaxed);
             }
-            if over(entry.opened_us, limits.age) {
+            if let Some(reason) = entry.authorized.get().and_then(|authorized| authorized.expired(now)) {
+                Some(reason)
+            } else if over(entry.opened_us, limits.age) {
                 Some(Reason::MaxAge)
             // Before there is a route, the deadlines of the hello and of the dial apply.
             } else if entry.route.get().is_some()
@@ -305,7 +323,14 @@ impl ConnEntry {
             bytes_down: self.down.load(Ordering::Relaxed),
             spliced: self.spliced.load(Ordering::Relaxed),
             route: self.route.get().cloned(),
+            authorization: self.authorization(),
         }
+    }
+
+    /// By whose word it is open, where clients are judged.
+    #[must_use]
+    pub fn authorization(&self) -> Option<Arc<Authorization>> {
+        self.authorized.get().map(|authorized| authorized.current())
     }
 }
 
@@ -325,10 +350,30 @@ impl ConnGuard {
         self.entry.idle_since_us.store(self.shard.shared.now_us(), Ordering::Relaxed);
     }
 
+    /// Notes by whose word the connection is open, before it is connected anywhere.
+    ///
+    /// When it returns, every [`Registry::reauthorize`] that has not yet begun will see it, and what was
+    /// published before one that has not seen it can be read: compare, and judge again.
+    pub fn authorize(&self, authorization: Authorization) {
+        match self.entry.authorized.get() {
+            Some(authorized) => authorized.set(authorization),
+            None => {
+                // Who judges again takes the same lock, so one of the two comes first for sure.
+                let _order = self.shard.lock();
+                drop(self.entry.authorized.set(Box::new(Authorized::new(authorization))));
+            }
+        }
+    }
+
     /// Ends a connection that has a route. What comes after the first call is ignored.
     pub fn finish(&mut self, reason: Reason) {
+        self.finish_with(reason, None);
+    }
+
+    /// The same with what the reason's word cannot say.
+    pub fn finish_with(&mut self, reason: Reason, detail: Option<&str>) {
         if !self.finished {
-            self.end(reason, Refusal::default());
+            self.end(reason, Refusal { detail, ..Refusal::default() });
         }
     }
 
@@ -344,6 +389,8 @@ impl ConnGuard {
         shared.open.fetch_sub(1, Ordering::Relaxed);
         let entry = &self.entry;
         let route = entry.route.get();
+        let authorization = entry.authorization();
+        let authorization = authorization.as_deref();
         let duration = Duration::from_micros(shared.now_us().saturating_sub(entry.opened_us));
         let record = ConnRecord {
             id: entry.id,
@@ -353,6 +400,9 @@ impl ConnGuard {
             alpn: route.map_or(refusal.alpn, |route| route.alpn.as_deref()),
             service: route.map_or(refusal.service, |route| Some(&route.service)).map(ServiceMetrics::name),
             rule: route.map_or(refusal.rule, |route| Some(route.rule)),
+            source: authorization.map_or(refusal.source, |it| Some(&it.source)),
+            verdict: authorization.map_or(refusal.verdict, |it| Some(it.verdict)),
+            intention: authorization.map_or(refusal.intention, |it| Some(&it.intention)),
             endpoint: route.map_or(refusal.endpoint, |route| Some(route.endpoint)),
             attempts: route.map_or(refusal.attempts, |route| route.attempts),
             opened: shared.epoch_wall + Duration::from_micros(entry.opened_us),

@@ -14,8 +14,10 @@ use gateway_runtime::drain::Drain;
 use gateway_runtime::listener::{AcceptConfig, Accepted, Bound, Handler, Pause, PauseCause};
 use gateway_runtime::metrics::{Metrics, ServiceMetrics};
 use gateway_runtime::reason::Reason;
-use gateway_runtime::record::ConnRecord;
-use gateway_runtime::registry::{ConnGuard, ConnRoute, RecordSink, Refusal, Registry, SweepLimits};
+use gateway_runtime::record::{ConnRecord, Verdict};
+use gateway_runtime::registry::{
+    Authorization, ConnGuard, ConnRoute, Judgement, RecordSink, Refusal, Registry, SweepLimits,
+};
 use gateway_runtime::worker::Workers;
 
 const LONG: Duration = Duration::from_secs(10);
@@ -270,4 +272,102 @@ fn the_end_of_the_workers_is_the_end_of_their_connections() {
     assert_eq!(registry.open(), 0);
     assert_eq!(records.reasons(), [Reason::Internal]);
     assert!(!matches!(client.read(&mut [0; 1]), Ok(1..)));
+}
+
+/// A registry without sockets, and what it recorded: the reason, the verdict, what decided.
+#[derive(Clone, Default)]
+struct Judged(Arc<Mutex<Vec<(Reason, Option<Verdict>, Option<String>)>>>);
+
+impl RecordSink for Judged {
+    fn finished(&self, record: &ConnRecord<'_>, _service: Option<&ServiceMetrics>) {
+        let row = (record.reason, record.verdict, record.intention.map(str::to_owned));
+        self.0.lock().unwrap().push(row);
+    }
+}
+
+fn authorization(verdict: Verdict, intention: &str, proof: u32) -> Authorization {
+    Authorization { source: "web".into(), verdict, intention: intention.into(), proof: Arc::new(proof) }
+}
+
+fn registered(registry: &Registry) -> ConnGuard {
+    registry.register(0, &"default".into(), SocketAddr::from(([127, 0, 0, 1], 9))).unwrap()
+}
+
+#[test]
+fn open_connections_are_judged_again_and_cut_with_a_reason() {
+    let records = Judged::default();
+    let registry = Registry::new(1, Box::new(records.clone()));
+    let guards: Vec<_> = (0..4).map(|_| registered(&registry)).collect();
+    for (proof, guard) in (0..).zip(&guards[..3]) {
+        guard.authorize(authorization(Verdict::Allow, "old", proof));
+    }
+    let mut seen = Vec::new();
+    let done = registry.reauthorize(|authorization| {
+        let proof = *authorization.proof.downcast_ref::<u32>().unwrap();
+        seen.push(proof);
+        match proof {
+            0 => Judgement::Keep,
+            1 => Judgement::Change(self::authorization(Verdict::WouldDeny, "new", 1)),
+            _ => Judgement::Cut(
+                Reason::IntentionChanged,
+                self::authorization(Verdict::Deny, "new", 2),
+            ),
+        }
+    });
+    assert_eq!(seen, [0, 1, 2], "the one that was not judged yet is left alone");
+    assert_eq!((done.changed, done.cut, done.expiring), (1, 1, 0));
+    let cut: Vec<_> = guards.iter().map(|guard| guard.entry().cut_reason()).collect();
+    assert_eq!(cut, [None, None, Some(Reason::IntentionChanged), None]);
+    let shown = registry.view(10);
+    let verdicts: Vec<_> = shown.iter().map(|row| row.authorization.as_ref().map(|it| it.verdict)).collect();
+    assert_eq!(verdicts, [Some(Verdict::Allow), Some(Verdict::WouldDeny), Some(Verdict::Deny), None]);
+    for mut guard in guards {
+        let reason = guard.entry().cut_reason().unwrap_or(Reason::Closed);
+        guard.finish(reason);
+    }
+    let said = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        *records.0.lock().unwrap(),
+        [
+            (Reason::Closed, Some(Verdict::Allow), said("old")),
+            (Reason::Closed, Some(Verdict::WouldDeny), said("new")),
+            (Reason::IntentionChanged, Some(Verdict::Deny), said("new")),
+            (Reason::Closed, None, None),
+        ]
+    );
+}
+
+#[test]
+fn a_connection_expires_once_its_time_has_passed_unless_it_may_stay_again() {
+    let registry = Registry::new(1, Box::new(Judged::default()));
+    let guards = [registered(&registry), registered(&registry)];
+    for guard in &guards {
+        guard.authorize(authorization(Verdict::Allow, "old", 0));
+    }
+    let expire = |after| registry.reauthorize(|_| Judgement::Expire(after, Reason::Unlinked));
+    assert_eq!(expire(Duration::from_secs(600)).expiring, 2);
+    assert_eq!(expire(Duration::ZERO).expiring, 0, "the first word counts");
+    assert_eq!(registry.sweep(SweepLimits::default()), 0);
+    registry.reauthorize(|_| Judgement::Keep);
+    assert_eq!(expire(Duration::ZERO).expiring, 2);
+    eventually("both are cut", || {
+        registry.sweep(SweepLimits::default());
+        guards.iter().all(|guard| guard.entry().cut_reason() == Some(Reason::Unlinked))
+    });
+}
+
+/// Who is refused names what is known of it although it was never registered with it.
+#[test]
+fn a_denied_client_is_recorded_with_what_denied_it() {
+    let records = Judged::default();
+    let registry = Registry::new(1, Box::new(records.clone()));
+    let refusal = Refusal {
+        source: Some("web"),
+        verdict: Some(Verdict::Deny),
+        intention: Some("default policy: deny"),
+        ..Refusal::default()
+    };
+    registered(&registry).refuse(Reason::Denied, refusal);
+    let row = (Reason::Denied, Some(Verdict::Deny), Some("default policy: deny".to_owned()));
+    assert_eq!(*records.0.lock().unwrap(), [row]);
 }

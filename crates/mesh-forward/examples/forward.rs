@@ -61,7 +61,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map(|a| a.parse().map(|address| Endpoint { address, weight: 1, healthy: true, label: None }));
     let set = EndpointSet::new(SetPolicy::default(), endpoints.collect::<Result<_, _>>()?);
     let own = OwnAddresses { addresses: vec![listen] };
-    let plan = DialPlan { budget: Duration::from_secs(5), keepalive: None, own: Arc::new(own) };
+    let plan = DialPlan {
+        budget: Duration::from_secs(5),
+        keepalive: None,
+        own: Arc::new(own),
+        attempts: 3,
+        source: None,
+        handshake: false,
+    };
     let (config, total) = (Arc::new(RelayConfig::default()), Arc::new(Total::default()));
     let listener = TcpListener::bind(listen).await?;
     println!("{} -> {}", listener.local_addr()?, set.status(Instant::now()).endpoints.len());

@@ -13,6 +13,7 @@
 //!   its last addresses.
 //! * Order does not matter: answers are sorted and free of duplicates, and [`NameWatch::changed`]
 //!   fires only if they differ.
+//! * Addresses that names may not stand for are left out, counted and logged ([`AddressGuard`]).
 //! * The number of names, of lookups at a time, and of addresses of a name are bounded and counted
 //!   ([`NamesCounters`]).
 //!
@@ -23,6 +24,7 @@
 mod config;
 mod counters;
 mod error;
+mod guard;
 mod lookup;
 mod names;
 mod refresh;
@@ -35,6 +37,7 @@ mod watch;
 pub use config::NamesConfig;
 pub use counters::NamesCounters;
 pub use error::NameError;
+pub use guard::{AddressGuard, Guarded};
 pub use lookup::{Answer, Lookup, LookupFuture};
 pub use names::Names;
 pub use state::NameState;

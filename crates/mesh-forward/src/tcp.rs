@@ -1,9 +1,10 @@
-//! TCP: sockets, dialling and the relay.
+//! TCP: sockets, dialling and the relays.
 
 pub mod dial;
 pub mod pipes;
 pub mod relay;
 pub mod socket;
+pub mod streams;
 
 mod closing;
 mod copy;
@@ -14,3 +15,4 @@ pub use dial::{DialError, DialFailure, DialPlan, Dialled, Dialling, Start};
 pub use pipes::{PipeConfig, PipeCounters, Pipes};
 pub use relay::{End, Meter, Relay, RelayConfig};
 pub use scratch::with_scratch;
+pub use streams::{Side, StreamRelay};

@@ -1,6 +1,6 @@
 //! Which endpoint a dial ends at, when some refuse and some stay silent.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where its support fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its support fails")]
 
 mod support;
 
@@ -9,9 +9,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mesh_endpoints::{Ejection, Endpoint, EndpointSet, SetPolicy};
+use mesh_endpoints::{Ejection, Endpoint, EndpointSet, Refused, SetPolicy};
 use mesh_forward::tcp::DialError;
-use mesh_forward::tcp::dial::{DialPlan, OwnAddresses};
+use mesh_forward::tcp::dial::{self, DialPlan, OwnAddresses, Start};
 use support::{Seen, dial, plan, set_of};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -159,4 +159,83 @@ async fn the_gateway_itself_is_never_dialled() {
     let plan = DialPlan { own: other, ..plan(Duration::from_secs(5)) };
     dial(&set_of(&[address]), &plan, b"x", &Seen::default()).await.unwrap();
     drop(listener);
+}
+
+#[tokio::test]
+async fn a_dial_without_bytes_waits_for_the_connection_and_tries_another() {
+    let (listener, address) = listening().await;
+    let (seen, refusing) = (Seen::default(), refusing());
+    let dialled =
+        dial(&set_of(&[refusing, address]), &plan(Duration::from_secs(5)), b"", &seen).await.unwrap();
+    assert_eq!((dialled.pick.address(), dialled.attempts, dialled.sent), (address, 2, 0));
+    assert_eq!(*seen.failed.lock().unwrap(), [refusing]);
+    drop(listener.accept().await.unwrap());
+}
+
+#[tokio::test]
+async fn no_more_endpoints_are_tried_than_the_plan_says() {
+    let all = [refusing(), refusing(), refusing(), refusing()];
+    for (attempts, tried) in [(1, 1), (2, 2), (0, 1), (9, 3)] {
+        let plan = DialPlan { attempts, ..plan(Duration::from_secs(5)) };
+        let failure = dial(&set_of(&all), &plan, b"", &Seen::default()).await.unwrap_err();
+        assert_eq!(failure.attempts, tried, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_tried_before_is_left_out_and_counts() {
+    let (_one, first) = listening().await;
+    let (_two, second) = listening().await;
+    let set = set_of(&[first, second]);
+    let plan = DialPlan { attempts: 2, ..plan(Duration::from_secs(5)) };
+    let beside = |beside: &[SocketAddr]| {
+        dial::start_beside(&set, &plan, Instant::now(), &mut || 0, b"", &Seen::default(), beside)
+    };
+    let address = |start| match start {
+        Start::Connected(dialled) => (dialled.pick.address(), dialled.attempts),
+        Start::Waiting(_) => unreachable!("on loopback a listener answers at once"),
+    };
+    assert_eq!(address(beside(&[first]).unwrap()), (second, 2));
+    assert_eq!(address(beside(&[second]).unwrap()), (first, 2));
+    let failure = beside(&[first, second]).unwrap_err();
+    assert_eq!(failure.error, DialError::NoEndpoint(Refused::AllTried));
+}
+
+#[tokio::test]
+async fn connections_leave_from_the_source_address() {
+    let (listener, address) = listening().await;
+    let source = "127.0.0.9".parse().unwrap();
+    let plan = DialPlan { source: Some(source), ..plan(Duration::from_secs(5)) };
+    let dialled = dial(&set_of(&[address]), &plan, b"", &Seen::default()).await.unwrap();
+    let (_accepted, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer.ip(), source);
+    drop(dialled);
+}
+
+/// Neither an address of the other family nor one of another host blames the endpoint.
+#[tokio::test]
+async fn a_source_address_that_cannot_be_used_is_no_fault_of_the_endpoint() {
+    let (_listener, address) = listening().await;
+    for source in ["192.0.2.77", "::1"] {
+        let seen = Seen::default();
+        let source = source.parse().unwrap();
+        let plan = DialPlan { source: Some(source), ..plan(Duration::from_secs(5)) };
+        let failure = dial(&set_of(&[address]), &plan, b"", &seen).await.unwrap_err();
+        let DialError::Source { endpoint, source_address, .. } = failure.error else {
+            panic!("{failure:?}");
+        };
+        assert_eq!((endpoint, source_address), (address, source));
+        assert!(seen.failed.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn where_a_handshake_follows_the_pick_stays_pending() {
+    let (_listener, address) = listening().await;
+    let set = set_of(&[address]);
+    let plan = DialPlan { handshake: true, ..plan(Duration::from_secs(5)) };
+    let mut dialled = dial(&set, &plan, b"", &Seen::default()).await.unwrap();
+    assert_eq!(set.status(Instant::now()).pending, 1);
+    dialled.pick.connected();
+    assert_eq!(set.status(Instant::now()).pending, 0);
 }

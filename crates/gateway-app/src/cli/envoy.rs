@@ -17,16 +17,17 @@ pub(super) struct EnvoyFlag {
 pub(super) enum Fate {
     /// It is left out, and this is why nothing is missing.
     Ignored(&'static str),
+    /// It is about Consul's gRPC port, and left out: [`Role::no_grpc`].
+    Grpc,
     /// The command line is wrong with it, and this would be right.
     Refused(&'static str),
     /// It names the kind of gateway, which must be this one.
     Kind,
 }
 
-use Fate::{Ignored, Kind, Refused};
+use Fate::{Grpc, Ignored, Kind, Refused};
 
 const BINARY: &str = "there is no Envoy here";
-const GRPC: &str = "a mesh gateway needs no certificate and no configuration from Consul's gRPC port";
 const METRICS: &str = "metrics are on the admin endpoint, at /metrics";
 const LOGIN: &str = "logging in to Consul is not in this version; use --token-file";
 
@@ -43,9 +44,9 @@ const FLAGS: [EnvoyFlag; 27] = [
     takes("envoy-version", Ignored(BINARY)),
     switch("expose-servers", Refused("WAN federation through gateways is not in this version; leave it out")),
     takes("gateway", Kind),
-    takes("grpc-addr", Ignored(GRPC)),
-    takes("grpc-ca-file", Ignored(GRPC)),
-    takes("grpc-ca-path", Ignored(GRPC)),
+    takes("grpc-addr", Grpc),
+    takes("grpc-ca-file", Grpc),
+    takes("grpc-ca-path", Grpc),
     switch("ignore-envoy-compatibility", Ignored(BINARY)),
     takes("login-bearer-token-file", Refused(LOGIN)),
     takes("login-meta", Refused(LOGIN)),
@@ -81,6 +82,7 @@ impl EnvoyFlag {
         }
         match &self.fate {
             Ignored(why) => Ok(Some(format!("--{name} is not used: {why}"))),
+            Grpc => Ok(Some(format!("--{name} is not used: {}", role.no_grpc()))),
             Refused(way_out) => Err(format!("--{name}: {way_out}")),
             Kind => match if self.switch { Some("mesh") } else { value } {
                 Some(kind) if kind == role.kind() => Ok(None),

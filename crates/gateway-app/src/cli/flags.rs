@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::settings::{Group, Key};
+use crate::settings::{Group, Key, Role};
 
 /// The flags that were given: not yet read, because all mistakes are reported together. They may hold
 /// secrets.
@@ -14,45 +14,33 @@ pub(super) struct Flags {
     pub(super) values: Vec<(&'static str, String)>,
 }
 
-impl Args for Flags {
-    fn augment_args(command: Command) -> Command {
+impl Flags {
+    /// The flags of a role, put to its command.
+    pub(super) fn augment(role: Role, command: Command) -> Command {
         let config = Arg::new("config")
             .long("config")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .global(true)
             .help("Settings file, TOML.");
-        let keys = Group::of_flags().flat_map(|group| group.keys().map(move |key| flag(group, key)));
+        let keys =
+            Group::of_flags(role).flat_map(|group| group.keys(role).map(move |key| flag(role, group, key)));
         keys.fold(command.arg(config), Command::arg)
     }
 
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
+    /// What of them was given.
+    pub(super) fn from_matches(role: Role, matches: &ArgMatches) -> Self {
+        let values = Key::flags(role).flat_map(|key| {
+            let given = matches.get_many::<String>(key.name).into_iter().flatten();
+            given.map(|value| (key.name, value.clone()))
+        });
+        Self { config: matches.get_one::<PathBuf>("config").cloned(), values: values.collect() }
     }
 }
 
-impl FromArgMatches for Flags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut flags = Self::default();
-        flags.update_from_arg_matches(matches)?;
-        Ok(flags)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.config = matches.get_one::<PathBuf>("config").cloned();
-        self.values = Key::flags()
-            .flat_map(|key| {
-                let given = matches.get_many::<String>(key.name).into_iter().flatten();
-                given.map(|value| (key.name, value.clone()))
-            })
-            .collect();
-        Ok(())
-    }
-}
-
-fn flag(group: &'static Group, key: &'static Key) -> Arg {
+fn flag(role: Role, group: &'static Group, key: &'static Key) -> Arg {
     let first_sentence = key.meaning.split_inclusive(". ").next().unwrap_or(key.meaning).trim_end();
-    let help = match key.default {
+    let help = match key.default_in(role) {
         "" | "false" => first_sentence.to_owned(),
         default => format!("{first_sentence} [default: {default}]"),
     };

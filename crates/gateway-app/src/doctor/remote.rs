@@ -1,4 +1,4 @@
-//! The gateways of other datacenters: resolved and connected to, all within one deadline each.
+//! Other hosts: resolved and connected to, all within one deadline each.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use gateway_state::mesh::{Host, MeshSnapshot};
-use mesh_forward::dns::{Names, NamesConfig};
+use mesh_forward::dns::{AddressGuard, Names, NamesConfig};
 
 use super::report::Report;
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 
 /// Gateways that are tried at most, in all and at a time.
 const MOST: usize = 64;
@@ -30,8 +30,12 @@ impl Network {
     /// The real one, as patient as the gateway itself.
     pub(super) fn system(settings: &Settings) -> Self {
         let patience = settings.timers.connect;
+        let guard = match settings.role {
+            Role::Mesh => AddressGuard::NONE,
+            Role::Terminating => settings.terminating.dns_guard,
+        };
         Self {
-            resolve: Box::new(move |host| resolve(host, patience)),
+            resolve: Box::new(move |host| resolve(host, patience, guard)),
             connect: Box::new(move |address| TcpStream::connect_timeout(&address, patience).map(drop)),
         }
     }
@@ -47,8 +51,19 @@ pub(super) fn try_all(snapshot: &MeshSnapshot, network: &Network, report: &mut R
     if gateways.is_empty() {
         report.ok("other datacenters", "there is no gateway of another datacenter");
     }
-    let left_out = gateways.len().saturating_sub(MOST);
-    let tried: Vec<_> = gateways.into_iter().take(MOST).collect();
+    try_each("other datacenters", "gateway", gateways, network, report);
+}
+
+/// Tries hosts, each with the service that it belongs to; `noun` is what one of them is.
+pub(super) fn try_each(
+    what: &str,
+    noun: &str,
+    hosts: BTreeSet<(&str, &Host, u16)>,
+    network: &Network,
+    report: &mut Report<'_>,
+) {
+    let left_out = hosts.len().saturating_sub(MOST);
+    let tried: Vec<_> = hosts.into_iter().take(MOST).collect();
     for some in tried.chunks(AT_A_TIME) {
         let outcomes: Vec<_> = std::thread::scope(|scope| {
             let tries: Vec<_> =
@@ -59,15 +74,15 @@ pub(super) fn try_all(snapshot: &MeshSnapshot, network: &Network, report: &mut R
                 .collect()
         });
         for ((service, host, port), outcome) in some.iter().zip(outcomes) {
-            let gateway = format!("gateway {host} port {port} of {service}");
+            let host = format!("{noun} {host} port {port} of {service}");
             match outcome {
-                Ok(address) => report.ok("other datacenters", format!("{gateway} answers at {address}")),
-                Err(why) => report.fail("other datacenters", format!("{gateway}: {why}")),
+                Ok(address) => report.ok(what, format!("{host} answers at {address}")),
+                Err(why) => report.fail(what, format!("{host}: {why}")),
             }
         }
     }
     if left_out > 0 {
-        report.warn("other datacenters", format!("{left_out} more gateways were not tried"));
+        report.warn(what, format!("{left_out} more {noun}s were not tried"));
     }
 }
 
@@ -92,13 +107,13 @@ fn try_one(host: &Host, port: u16, network: &Network) -> Result<SocketAddr, Stri
     Err(last)
 }
 
-fn resolve(host: &str, patience: Duration) -> Result<Vec<IpAddr>, String> {
+fn resolve(host: &str, patience: Duration, guard: AddressGuard) -> Result<Vec<IpAddr>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start resolving: {error}"))?;
     runtime.block_on(async {
-        let names = Names::new(NamesConfig { lookup_timeout: patience, ..NamesConfig::default() });
+        let names = Names::new(NamesConfig { lookup_timeout: patience, guard, ..NamesConfig::default() });
         let watch = names.watch(host);
         // The lookup has its own deadline; this one is for whatever else may hang.
         let settled = tokio::time::timeout(patience * 2, watch.settled()).await;

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use gateway_runtime::reason::Reason;
-use gateway_state::mesh::{Host, Matched, MeshSnapshot, OwnOptions, Rule, Target};
+use gateway_state::mesh::{Matched, MeshSnapshot};
+use gateway_state::{Host, OwnOptions, Rule, Target};
 use mesh_endpoints::{AllDown, Balancer};
 use mesh_id::MeshSni;
 
@@ -41,7 +42,8 @@ pub(super) fn explanation(settings: &Settings, snapshot: &MeshSnapshot, asked: &
     }
     match snapshot.table.lookup(name) {
         Some(found) => {
-            let routed = routed(settings, &snapshot.own, &found);
+            let routed =
+                routed(settings, &snapshot.own, found.name, found.rule, because(&found), found.target);
             if found.target.endpoints.is_empty() {
                 explanation.notes.push(format!(
                     "it has no endpoint: a connection is closed with reason {}",
@@ -64,8 +66,15 @@ fn refusal(reason: Reason, because: String, near: Vec<String>) -> Refusal {
     Refusal { reason: reason.as_str(), meaning: reason.describe(), because, near }
 }
 
-fn routed(settings: &Settings, own: &OwnOptions, found: &Matched<'_>) -> Routed {
-    let target = found.target;
+/// A target as a name leads to it by `rule`.
+pub(crate) fn routed(
+    settings: &Settings,
+    own: &OwnOptions,
+    name: &str,
+    rule: Rule,
+    because: String,
+    target: &Target,
+) -> Routed {
     let policy = &target.policy;
     let documents = || format!("service-defaults {}", settings.service);
     let limit = |own: Option<u32>, key: &'static str, default: u32| match own {
@@ -75,9 +84,9 @@ fn routed(settings: &Settings, own: &OwnOptions, found: &Matched<'_>) -> Routed 
     };
     let limits = &settings.limits;
     Routed {
-        name: found.name.to_string(),
-        rule: found.rule.as_str(),
-        because: because(found),
+        name: name.to_owned(),
+        rule: rule.as_str(),
+        because,
         service: target.service.to_string(),
         balancer: match policy.balancer {
             Balancer::RoundRobin => "weighted round robin".to_owned(),
@@ -176,7 +185,7 @@ fn endpoints(settings: &Settings, target: &Target) -> Vec<ExplainedEndpoint> {
 }
 
 /// Endpoints that are this gateway itself, as far as settings and registration alone can tell.
-fn loops(settings: &Settings, options: &OwnOptions, target: &Target) -> Vec<String> {
+pub(crate) fn loops(settings: &Settings, options: &OwnOptions, target: &Target) -> Vec<String> {
     let bound = options.listeners.iter().flatten().map(|(_, address)| address);
     let known: Vec<_> = bound.chain(&options.advertised).collect();
     let listens = |address: SocketAddr| {

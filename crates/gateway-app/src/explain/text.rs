@@ -23,7 +23,7 @@ pub(super) fn write(explanation: &Explanation, out: &mut dyn Write) -> io::Resul
     explanation.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
 }
 
-fn write_routed(routed: &Routed, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_routed(routed: &Routed, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "routed")?;
     row(out, "by", &format!("{} {}: {}", routed.rule, routed.name, routed.because))?;
     row(out, "service label", &routed.service)?;
@@ -82,7 +82,7 @@ fn write_refusal(refusal: &Refusal, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn row(out: &mut dyn Write, label: &str, value: &str) -> io::Result<()> {
+pub(crate) fn row(out: &mut dyn Write, label: &str, value: &str) -> io::Result<()> {
     writeln!(out, "  {label:<15}  {value}")
 }
 

@@ -1,15 +1,16 @@
 //! `/connections`: what is open now.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_runtime::registry::ConnView;
+use gateway_runtime::registry::{Authorization, ConnView};
 use serde_json::{Value, json};
 
 use super::query::Query;
 
 /// One open connection.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ConnRow {
     /// Unique in this process; the access log has the same one.
     pub id: u64,
@@ -39,6 +40,8 @@ pub struct ConnRow {
     pub bytes_down: u64,
     /// Whether it has become bulk.
     pub spliced: bool,
+    /// Who the client is and what was decided, where that is known.
+    pub authorization: Option<Arc<Authorization>>,
 }
 
 impl From<ConnView> for ConnRow {
@@ -59,17 +62,30 @@ impl From<ConnView> for ConnRow {
             bytes_up: view.bytes_up,
             bytes_down: view.bytes_down,
             spliced: view.spliced,
+            authorization: view.authorization,
         }
     }
 }
 
-/// The page. `open` is how many connections there are; `rows` are those that were looked at.
+/// The page. `open` is how many connections there are; `rows` are those that were looked at; `judges`:
+/// clients are judged, and each row says by whose word it is open.
 #[must_use]
-pub fn connections(open: usize, rows: &[ConnRow], query: &Query) -> Value {
+pub fn connections(open: usize, rows: &[ConnRow], query: &Query, judges: bool) -> Value {
     let wanted =
         |row: &&ConnRow| query.service.as_ref().is_none_or(|service| row.service.as_ref() == Some(service));
-    let rows: Vec<_> = rows.iter().filter(wanted).take(query.limit).map(row).collect();
+    let shown = rows.iter().filter(wanted).take(query.limit);
+    let rows: Vec<_> = shown.map(|row| if judges { judged(row) } else { self::row(row) }).collect();
     json!({ "open": open, "shown": rows.len(), "limit": query.limit, "connections": rows })
+}
+
+fn judged(row: &ConnRow) -> Value {
+    let authorization = row.authorization.as_deref();
+    let mut value = self::row(row);
+    value["source"] = json!(authorization.map(|it| &*it.source));
+    value["destination"] = json!(row.service);
+    value["verdict"] = json!(authorization.map(|it| it.verdict.as_str()));
+    value["intention"] = json!(authorization.map(|it| &*it.intention));
+    value
 }
 
 fn row(row: &ConnRow) -> Value {

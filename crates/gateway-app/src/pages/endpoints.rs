@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 
 use super::connections::seconds;
 use super::query::Query;
-use crate::live::{LiveMesh, LiveRoute};
+use gateway_state::Snapshot;
+
+use crate::live::{LiveRoute, LiveState};
 
 /// The page. The limit counts endpoints, and each name shows at least its figures.
 #[must_use]
-pub fn endpoints(live: &LiveMesh, now: Instant, query: &Query) -> Value {
+pub fn endpoints<S: Snapshot>(live: &LiveState<S>, now: Instant, query: &Query) -> Value {
     let wanted = |route: &&LiveRoute| {
         let target = route.target();
         query.service.as_ref().is_none_or(|service| *service == *target.service)
@@ -22,7 +24,7 @@ pub fn endpoints(live: &LiveMesh, now: Instant, query: &Query) -> Value {
     let mut left = query.limit;
     let services: Vec<_> = matching.take(query.limit).map(|route| service(route, now, &mut left)).collect();
     json!({
-        "generation": live.snapshot().generation,
+        "generation": live.snapshot().generation(),
         "names": total,
         "shown": services.len(),
         "limit": query.limit,

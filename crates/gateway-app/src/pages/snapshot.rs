@@ -1,7 +1,6 @@
 //! `/snapshot`: what the gateway knows and how it is set.
 
-use gateway_state::Problem;
-use gateway_state::mesh::{MeshSnapshot, Target};
+use gateway_state::{Problem, Snapshot, Target};
 use serde_json::{Map, Value, json};
 
 use super::query::Query;
@@ -10,17 +9,18 @@ use crate::settings::format::show_duration;
 
 /// The page.
 #[must_use]
-pub fn snapshot(snapshot: &MeshSnapshot, settings: &Settings, query: &Query) -> Value {
-    let mesh = &snapshot.mesh;
+pub fn snapshot(snapshot: &impl Snapshot, settings: &Settings, query: &Query) -> Value {
+    let mesh = snapshot.mesh();
+    let (rejected, warnings, files) = (snapshot.rejected(), snapshot.warnings(), snapshot.files());
     let limit = query.limit;
     let wanted = |target: &&Target| {
         query.service.as_ref().is_none_or(|service| *service == *target.service)
             && query.name.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(&target.id))
     };
-    let matching = snapshot.table.targets().iter().map(|target| &**target).filter(wanted);
+    let matching = snapshot.targets().iter().map(|target| &**target).filter(wanted);
     json!({
-        "generation": snapshot.generation,
-        "compiled": snapshot.compiled,
+        "generation": snapshot.generation(),
+        "compiled": snapshot.compiled(),
         "mesh": {
             "datacenter": *mesh.datacenter,
             "trust_domain": *mesh.trust_domain,
@@ -29,13 +29,13 @@ pub fn snapshot(snapshot: &MeshSnapshot, settings: &Settings, query: &Query) -> 
             "domain": *mesh.domain,
         },
         "names": list(matching.clone().count(), matching.take(limit).map(name)),
-        "rejected": list(snapshot.rejected.len(), snapshot.rejected.iter().take(limit).map(|rejected| json!({
+        "rejected": list(rejected.len(), rejected.iter().take(limit).map(|rejected| json!({
             "document": rejected.document,
             "last_good_in_use": rejected.kept,
             "problem": problem(&rejected.problem),
         }))),
-        "warnings": list(snapshot.warnings.len(), snapshot.warnings.iter().take(limit).map(problem)),
-        "files": list(snapshot.files.len(), snapshot.files.iter().take(limit).map(|file| json!({
+        "warnings": list(warnings.len(), warnings.iter().take(limit).map(problem)),
+        "files": list(files.len(), files.iter().take(limit).map(|file| json!({
             "path": file.path.display().to_string(),
             "documents": file.documents,
             "problems": file.problems,
@@ -53,7 +53,7 @@ pub fn snapshot(snapshot: &MeshSnapshot, settings: &Settings, query: &Query) -> 
     })
 }
 
-fn list(total: usize, rows: impl Iterator<Item = Value>) -> Value {
+pub(crate) fn list(total: usize, rows: impl Iterator<Item = Value>) -> Value {
     json!({ "total": total, "rows": rows.collect::<Vec<_>>() })
 }
 

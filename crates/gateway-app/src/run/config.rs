@@ -11,7 +11,7 @@ use mesh_forward::tcp::socket::Keepalive;
 use mesh_forward::tcp::{PipeConfig, Pipes, RelayConfig};
 
 use super::Failure;
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 
 pub(super) fn admin_limits(settings: &Settings) -> AdminLimits {
     let timers = &settings.timers;
@@ -60,13 +60,22 @@ pub(super) fn set_policy(settings: &Settings) -> SetPolicy {
 }
 
 pub(super) fn names_config(settings: &Settings) -> NamesConfig {
+    let of_role = match settings.role {
+        // Names of gateways lead where the mesh's own documents say.
+        Role::Mesh => NamesConfig::default(),
+        Role::Terminating => NamesConfig {
+            floor: settings.terminating.dns_floor,
+            guard: settings.terminating.dns_guard,
+            ..NamesConfig::default()
+        },
+    };
     NamesConfig {
         refresh: settings.timers.dns_refresh,
         lookup_timeout: settings.timers.dns_lookup,
         retry: settings.timers.dns_retry,
         retry_max: settings.timers.dns_retry_max,
         max_names: settings.limits.names,
-        ..NamesConfig::default()
+        ..of_role
     }
 }
 
@@ -74,12 +83,18 @@ pub(super) fn read_token(file: &Path) -> Result<AdminToken, Failure> {
     AdminToken::from_file(file).map_err(|error| Failure::Files(vec![error.to_string()]))
 }
 
-pub(super) fn open_access_log(settings: &Settings, metrics: &Metrics) -> Result<AccessLog, Failure> {
+/// `identities`: clients are known by certificates, and lines name them.
+pub(super) fn open_access_log(
+    settings: &Settings,
+    metrics: &Metrics,
+    identities: bool,
+) -> Result<AccessLog, Failure> {
     let config = AccessLogConfig {
         mode: settings.access_log,
         format: settings.log_format,
         file: settings.access_log_file.clone(),
         per_second: settings.limits.access_log_per_second,
+        identities,
         ..AccessLogConfig::default()
     };
     AccessLog::open_with(&config, metrics).map_err(|error| Failure::Files(vec![error.to_string()]))

@@ -13,9 +13,8 @@ use gateway_runtime::metrics::NONE;
 use gateway_runtime::process::{Signal, Signals};
 use gateway_runtime::ready::Ready;
 use gateway_runtime::registry::{Registry, SweepLimits};
-use gateway_state::Reader;
 use gateway_state::consul::SourceState;
-use gateway_state::mesh::MeshSnapshot;
+use gateway_state::{Reader, Snapshot, Target};
 use tokio::time::Instant;
 
 use super::feed::FeedHandle;
@@ -27,21 +26,23 @@ mod activity;
 
 use crate::parts::Parts;
 use crate::reconcile::Reconciler;
+use crate::role::{AppRole, SnapshotOf};
 use crate::settings::Settings;
 
 /// How long answers for names are gathered.
 const BURST: Duration = Duration::from_millis(50);
 
-pub(super) struct Control<'a, H> {
+pub(super) struct Control<'a, R: AppRole, H> {
     pub(super) settings: &'a Settings,
-    pub(super) parts: &'a Arc<Parts>,
+    pub(super) parts: &'a Arc<Parts<SnapshotOf<R>>>,
+    pub(super) kept: &'a R::Kept,
     pub(super) registry: &'a Registry,
     pub(super) handle: &'a FeedHandle,
     pub(super) ready: &'a Ready,
     /// What the settings allow, and what is allowed now.
     pub(super) max_connections: (usize, Arc<AtomicUsize>),
     pub(super) listeners: Listeners<'a, H>,
-    pub(super) reader: Reader<MeshSnapshot>,
+    pub(super) reader: Reader<SnapshotOf<R>>,
     pub(super) reconciler: Reconciler,
     pub(super) activity: Activity,
 }
@@ -56,7 +57,7 @@ pub(super) struct Ended<'a, H> {
 /// Told to end, or not able to go on.
 type Stop = Result<(), Failure>;
 
-impl<'a, H: Handler> Control<'a, H> {
+impl<'a, R: AppRole, H: Handler> Control<'a, R, H> {
     pub(super) async fn until_told(
         mut self,
         bound: Vec<(SocketAddr, Bound)>,
@@ -79,7 +80,7 @@ impl<'a, H: Handler> Control<'a, H> {
         signals: &mut Signals,
         access_log: &AccessLog,
     ) -> Result<(), Stop> {
-        while self.reader.current().generation == 0 {
+        while self.reader.current().generation() == 0 {
             tokio::select! {
                 signal = signals.next() => self.signal(signal, access_log)?,
                 state = state_changed(self.handle) => self.note(state).map_err(Err)?,
@@ -97,7 +98,9 @@ impl<'a, H: Handler> Control<'a, H> {
 
     async fn listen(&mut self, bound: Vec<(SocketAddr, Bound)>) -> Result<(), Failure> {
         let snapshot = self.reader.current();
-        if snapshot.generation != self.parts.live.load().snapshot().generation {
+        if snapshot.generation() == self.parts.live.load().snapshot().generation() {
+            self.conditions();
+        } else {
             self.apply(snapshot);
         }
         // Names that answer in time are known before the first connection comes.
@@ -170,21 +173,33 @@ impl<'a, H: Handler> Control<'a, H> {
         Ok(())
     }
 
-    fn apply(&mut self, snapshot: Arc<MeshSnapshot>) {
-        let names_before = self.parts.live.load().snapshot().table.clone();
-        self.reconciler.apply(&self.parts.live, snapshot);
+    fn apply(&mut self, snapshot: Arc<SnapshotOf<R>>) {
+        let before = Arc::clone(self.parts.live.load().snapshot());
+        // Certificates first: whoever finds a service finds what it is served with.
+        R::prepare(self.kept, &snapshot);
+        self.reconciler.apply(&self.parts.live, Arc::clone(&snapshot));
+        R::applied(self.kept, &snapshot, self.registry);
+        self.conditions();
         let live = self.parts.live.load();
-        if !live.snapshot().table.has_names_of(&names_before) {
+        if !same_services(snapshot.targets(), before.targets()) {
             let services: HashSet<&str> =
                 live.routes().iter().map(|route| &*route.target().service).collect();
             self.parts.metrics.forget_services(|service| service == NONE || services.contains(service));
         }
     }
 
+    /// Takes over how the role's own conditions are.
+    fn conditions(&self) {
+        let live = self.parts.live.load();
+        for name in R::CONDITIONS {
+            self.ready.set(name, R::condition(name, live.snapshot()));
+        }
+    }
+
     /// Takes over what the gateway's own registration asks for.
     fn follow_own(&mut self) {
         let live = self.parts.live.load();
-        let own = &live.snapshot().own;
+        let own = live.snapshot().own();
         if let Some(wanted) = &own.listeners {
             self.listeners.reconcile(wanted);
         }
@@ -212,6 +227,13 @@ impl<'a, H: Handler> Control<'a, H> {
             consul.traffic(self.activity.since_last(&self.parts.live.load()));
         }
     }
+}
+
+/// Whether every label of metrics that there was is still in use.
+fn same_services(now: &[Arc<Target>], before: &[Arc<Target>]) -> bool {
+    now.len() == before.len() && now.iter().zip(before).all(|(now, before)| {
+            Arc::ptr_eq(now, before) || now.service == before.service
+        })
 }
 
 /// Waits for the next state of a Consul; files have none.

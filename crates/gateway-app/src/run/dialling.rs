@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gateway_state::mesh::OwnOptions;
+use gateway_state::OwnOptions;
 use mesh_forward::tcp::dial::OwnAddresses;
 use mesh_forward::tcp::socket::Keepalive;
 
@@ -19,7 +19,7 @@ pub(super) fn of(
 ) -> Dialling {
     let advertised = settings.wan_address.as_deref().and_then(|text| text.parse().ok());
     let addresses = listening.chain(advertised).chain(own.advertised.iter().copied()).collect();
-    let keepalive = |it: gateway_state::mesh::RemoteKeepalive| Keepalive {
+    let keepalive = |it: gateway_state::RemoteKeepalive| Keepalive {
         idle: it.time,
         interval: it.interval,
         probes: it.probes,

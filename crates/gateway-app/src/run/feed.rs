@@ -2,35 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use catalog_client::Client;
 use gateway_runtime::listener::Bound;
-use gateway_state::consul::{ConsulHandle, ConsulSource};
-use gateway_state::mesh::{MeshRole, MeshSnapshot};
+use gateway_state::consul::ConsulHandle;
 use gateway_state::{FileSource, Loaded, Reader, SourceHandle, SourceStatus};
 
 use super::Failure;
 use crate::catalog::source_config;
 use crate::consul;
+use crate::role::{AppRole, ConsulFeed, SnapshotOf};
 use crate::settings::{OwnService, Settings, Source};
 
 /// What of a source can be had without a socket.
-pub(super) enum Opened {
-    Files(Box<Loaded>),
+pub(super) enum Opened<R: AppRole> {
+    Files(Box<Loaded<R::State>>),
     Consul(Client),
 }
 
 /// A source that is not running yet.
-pub(super) struct Feed {
-    pub(super) reader: Reader<MeshSnapshot>,
+pub(super) struct Feed<R: AppRole> {
+    pub(super) reader: Reader<SnapshotOf<R>>,
     pub(super) handle: FeedHandle,
-    source: Waiting,
+    source: Waiting<R>,
 }
 
-enum Waiting {
-    Files(Box<FileSource>),
-    Consul(Box<ConsulSource<gateway_state::mesh::MeshRole>>),
+enum Waiting<R: AppRole> {
+    Files(Box<FileSource<R::State>>),
+    Consul(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 /// Reaches the source while it runs.
@@ -40,11 +41,11 @@ pub(crate) enum FeedHandle {
     Consul(Arc<ConsulHandle>),
 }
 
-impl Opened {
+impl<R: AppRole> Opened<R> {
     /// Reads the files of the settings: all of the catalog, or what the client of Consul needs.
     pub(super) fn of(settings: &Settings) -> Result<Self, Failure> {
         match &settings.source {
-            Source::Catalog(path) => FileSource::<MeshRole>::load(path, &source_config(settings))
+            Source::Catalog(path) => FileSource::<R::State>::load(path, &source_config::<R>(settings))
                 .map(|loaded| Self::Files(Box::new(loaded)))
                 .map_err(|problems| {
                     Failure::Files(problems.problems.iter().map(ToString::to_string).collect())
@@ -70,7 +71,7 @@ impl Opened {
         self,
         settings: &Settings,
         bound: &mut Vec<(SocketAddr, Bound)>,
-    ) -> Result<Feed, Failure> {
+    ) -> Result<Feed<R>, Failure> {
         match (self, settings.consul()) {
             (Self::Files(loaded), _) => {
                 let Loaded { source, reader, .. } = *loaded;
@@ -92,10 +93,11 @@ impl Opened {
                     }
                     _ => None,
                 };
-                let (source, reader, handle) = consul::source(settings, of_consul, client, registration);
-                let (handle, source) =
-                    (FeedHandle::Consul(Arc::new(handle)), Waiting::Consul(Box::new(source)));
-                Ok(Feed { reader, handle, source })
+                let ConsulFeed { source, reader, handle } =
+                    R::consul(settings, of_consul, client, registration)
+                        .map_err(|why| Failure::Files(vec![why]))?;
+                let handle = FeedHandle::Consul(Arc::new(handle));
+                Ok(Feed { reader, handle, source: Waiting::Consul(source) })
             }
             (Self::Consul(_), None) => Err(Failure::Internal("a client without settings for it".to_owned())),
         }
@@ -110,7 +112,7 @@ fn bind(wanted: &[(String, SocketAddr)]) -> Result<Vec<(SocketAddr, Bound)>, Fai
     wanted.iter().map(bind).collect()
 }
 
-impl Feed {
+impl<R: AppRole> Feed<R> {
     /// Follows the source on a thread of its own: a file system that hangs, or a thousand answers at
     /// once, must not keep the control thread from signals and pages. It ends with the process.
     pub(super) fn follow(self) -> Result<(), Failure> {
@@ -118,7 +120,7 @@ impl Feed {
             Ok(runtime) => runtime.block_on(async {
                 match self.source {
                     Waiting::Files(source) => source.run(std::future::pending()).await,
-                    Waiting::Consul(source) => source.run().await,
+                    Waiting::Consul(source) => source.await,
                 }
             }),
             Err(error) => tracing::error!(%error, "the catalog is not followed"),
@@ -130,10 +132,10 @@ impl Feed {
 
 impl FeedHandle {
     /// What has to be true before the process is ready.
-    pub(super) fn conditions(&self) -> &'static [&'static str] {
+    pub(super) fn conditions(&self) -> Vec<&'static str> {
         match self {
-            Self::Files(_) => &["listeners"],
-            Self::Consul(_) => &["consul", "listeners"],
+            Self::Files(_) => vec!["listeners"],
+            Self::Consul(_) => vec!["consul", "listeners"],
         }
     }
 

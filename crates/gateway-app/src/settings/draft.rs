@@ -12,7 +12,7 @@ use mesh_endpoints::Ejection;
 use super::address::OwnAddress;
 use super::consul::ConsulTuning;
 use super::origin::{Origin, Shown};
-use super::{Limits, Role, Timers};
+use super::{Limits, Role, TerminatingSettings, Timers};
 
 /// Where the rows of the table put their values.
 pub(super) struct Draft {
@@ -50,6 +50,7 @@ pub(super) struct Draft {
     pub(super) timers: Timers,
     pub(super) limits: Limits,
     pub(super) ejection: Ejection,
+    pub(super) terminating: TerminatingSettings,
 
     pub(super) shown: Vec<Shown>,
     pub(super) notes: Vec<String>,
@@ -93,6 +94,7 @@ impl Draft {
             timers: Timers::default(),
             limits: Limits::default(),
             ejection: Ejection::default(),
+            terminating: TerminatingSettings::default(),
             shown: Vec::new(),
             notes: Vec::new(),
             warnings: Vec::new(),

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::keys::Key;
 use super::kind::Raw;
 use super::origin::Origin;
+use super::Role;
 use super::problem::SettingProblem;
 use super::sources::Given;
 
@@ -37,12 +38,12 @@ pub(super) struct Environment {
 }
 
 /// Reads `environment`.
-pub(super) fn read(environment: &[(OsString, OsString)]) -> Environment {
+pub(super) fn read(role: Role, environment: &[(OsString, OsString)]) -> Environment {
     let mut found = Environment::default();
     let set: Vec<_> = environment.iter().filter(|(_, value)| !value.is_empty()).collect();
-    ours(&set, &mut found);
+    ours(role, &set, &mut found);
     let get = |wanted: &str| set.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
-    for key in Key::all() {
+    for key in Key::all(role) {
         for name in key.consul {
             found.consul.extend(get(name).map(|value| given(key, name, value)));
         }
@@ -59,7 +60,7 @@ pub(super) fn read(environment: &[(OsString, OsString)]) -> Environment {
     found
 }
 
-fn ours(set: &[&(OsString, OsString)], found: &mut Environment) {
+fn ours(role: Role, set: &[&(OsString, OsString)], found: &mut Environment) {
     let mut ours: Vec<_> = set
         .iter()
         .filter_map(|(name, value)| {
@@ -74,11 +75,11 @@ fn ours(set: &[&(OsString, OsString)], found: &mut Environment) {
             found.config = Some(PathBuf::from(value));
             continue;
         }
-        found.ours.push(match Key::all().find(|key| key.variable() == name) {
+        found.ours.push(match Key::all(role).find(|key| key.variable() == name) {
             Some(key) => given(key, name, value),
             None => {
                 let origin = Origin::Environment(name.to_owned());
-                Err(SettingProblem::new(origin, name, "no setting has this variable").hint(near(name)))
+                Err(SettingProblem::new(origin, name, "no setting has this variable").hint(near(role, name)))
             }
         });
     }
@@ -92,8 +93,8 @@ fn given(key: &'static Key, name: &str, value: &OsStr) -> Result<Given, SettingP
     }
 }
 
-fn near(name: &str) -> Option<String> {
-    Key::all()
+fn near(role: Role, name: &str) -> Option<String> {
+    Key::all(role)
         .map(Key::variable)
         .map(|known| (strsim::damerau_levenshtein(name, &known), known))
         .min()

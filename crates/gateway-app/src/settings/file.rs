@@ -1,5 +1,6 @@
 //! Settings from a TOML file, each value with its line.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
@@ -9,23 +10,33 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Key, near};
+use super::{Role, ServiceSettings, terminating};
 use super::kind::Raw;
 use super::origin::Origin;
 use super::problem::SettingProblem;
 use super::sources::Given;
 
+/// The table of what single services have of their own.
+const SERVICES: &str = "services";
 pub(super) const TABLES: [&str; 3] = ["timers", "limits", "ejection"];
 /// A settings file is written by hand; one this large is something else.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Adds what the file sets to `given`, and what is wrong with it to `problems`.
-pub(super) fn read(path: &Path, given: &mut Vec<Given>, problems: &mut Vec<SettingProblem>) {
+/// Settings of single services go to `services`.
+pub(super) fn read(
+    path: &Path,
+    role: Role,
+    given: &mut Vec<Given>,
+    services: &mut BTreeMap<String, ServiceSettings>,
+    problems: &mut Vec<SettingProblem>,
+) {
     let whole = Origin::File { path: path.to_owned(), line: None };
     let text = match text(path) {
         Ok(text) => text,
         Err(message) => return problems.push(SettingProblem::new(whole, "", message)),
     };
-    let mut file = File { path, text: &text, given, problems };
+    let mut file = File { path, role, text: &text, given, services, problems };
     // What the parser guessed behind a mistake would be reported as a second one.
     let (table, errors) = DeTable::parse_recoverable(&text);
     let broken = !errors.is_empty();
@@ -61,8 +72,10 @@ fn text(path: &Path) -> Result<String, String> {
 
 struct File<'a> {
     path: &'a Path,
+    role: Role,
     text: &'a str,
     given: &'a mut Vec<Given>,
+    services: &'a mut BTreeMap<String, ServiceSettings>,
     problems: &'a mut Vec<SettingProblem>,
 }
 
@@ -75,7 +88,16 @@ impl File<'_> {
                 format!("{prefix}.{}", name.get_ref())
             };
             let origin = self.origin(Some(name.span()));
-            match (value.get_ref(), Key::named(&full)) {
+            match (value.get_ref(), Key::named(self.role, &full)) {
+                (DeValue::Table(inner), None) if self.role == Role::Terminating && full == SERVICES => {
+                    self.services(inner);
+                }
+                // The contents of `[service."NAME"]` beside the name of the gateway itself.
+                (DeValue::Table(_), Some(key)) if self.role == Role::Terminating && key.name == "service" => {
+                    let message = "this is the name of the gateway, a string; what a linked service has of its own \
+                                   stands below [services.\"NAME\"]";
+                    self.problems.push(SettingProblem::new(origin, &full, message));
+                }
                 (DeValue::Table(inner), None) if TABLES.contains(&full.as_str()) => self.table(&full, inner),
                 (value, Some(key)) => self.value(key, origin, value),
                 (_, None) if TABLES.contains(&full.as_str()) => {
@@ -86,9 +108,46 @@ impl File<'_> {
                     ));
                 }
                 (_, None) => {
-                    self.problems.push(SettingProblem::new(origin, &full, "unknown key").hint(near(&full)));
+                    self.problems.push(SettingProblem::new(origin, &full, "unknown key").hint(near(self.role, &full)));
                 }
             }
+        }
+    }
+
+    /// `[services."NAME"]`, each.
+    fn services(&mut self, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let full = format!("{SERVICES}.{:?}", name.get_ref());
+            let DeValue::Table(fields) = value.get_ref() else {
+                let origin = self.origin(Some(name.span()));
+                let message = format!("this must be a table: [{full}]");
+                self.problems.push(SettingProblem::new(origin, &full, message));
+                continue;
+            };
+            let mut settings = ServiceSettings::default();
+            for (field, value) in fields {
+                let read = match &**field.get_ref() {
+                    "dry_run" | "dry-run" => match value.get_ref() {
+                        DeValue::Boolean(yes) => {
+                            settings.dry_run = Some(*yes);
+                            Ok(())
+                        }
+                        _ => Err("this must be true or false".to_owned()),
+                    },
+                    "source_address" | "source-address" => match value.get_ref() {
+                        DeValue::String(text) => terminating::source_address(text)
+                            .map(|address| settings.source_address = Some(address)),
+                        _ => Err("this must be a string like \"10.0.0.5\"".to_owned()),
+                    },
+                    _ => Err("unknown key; a service has dry_run and source_address".to_owned()),
+                };
+                if let Err(message) = read {
+                    let origin = self.origin(Some(field.span()));
+                    let full = format!("{full}.{}", field.get_ref());
+                    self.problems.push(SettingProblem::new(origin, &full, message));
+                }
+            }
+            self.services.insert(name.get_ref().to_string(), settings);
         }
     }
 

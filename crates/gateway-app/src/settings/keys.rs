@@ -1,7 +1,7 @@
 //! One key of the settings, and finding it by name.
 
 use super::kind::Kind;
-use super::{environment, file, table};
+use super::{Role, environment, file, table};
 
 /// Rows of the table on one subject.
 pub(crate) struct Group {
@@ -13,16 +13,22 @@ pub(crate) struct Group {
     /// Whether they ask for Consul: then they exclude a catalog of files, and a flag that is empty
     /// counts as not given, as in Consul's own commands.
     pub(super) consul: bool,
+    /// Only settings of this role.
+    pub(super) only: Option<Role>,
 }
 
 impl Group {
-    /// The groups whose keys are flags.
-    pub(crate) fn of_flags() -> impl Iterator<Item = &'static Self> {
-        table::GROUPS.iter().filter(|group| group.flags)
+    /// The groups of a role whose keys are flags.
+    pub(crate) fn of_flags(role: Role) -> impl Iterator<Item = &'static Self> {
+        table::GROUPS.iter().filter(move |group| group.flags && group.is_for(role))
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static Key> {
-        self.keys.iter()
+    pub(crate) fn keys(&self, role: Role) -> impl Iterator<Item = &'static Key> {
+        self.keys.iter().filter(move |key| key.is_for(role))
+    }
+
+    fn is_for(&self, role: Role) -> bool {
+        self.only.is_none_or(|only| only == role)
     }
 }
 
@@ -40,15 +46,45 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// All keys, in the order of the reference.
-    pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
-        table::GROUPS.iter().flat_map(Group::keys)
+    /// All keys of a role, in the order of the reference.
+    pub(crate) fn all(role: Role) -> impl Iterator<Item = &'static Key> {
+        table::GROUPS.iter().filter(move |group| group.is_for(role)).flat_map(move |group| group.keys(role))
+    }
+
+    /// The keys of all roles: those of others have their defaults.
+    pub(super) fn of_every_role() -> impl Iterator<Item = &'static Key> {
+        table::GROUPS.iter().flat_map(|group| group.keys.iter())
     }
 
     /// The key of this name, with `-` or `_`.
-    pub(super) fn named(name: &str) -> Option<&'static Key> {
+    pub(super) fn named(role: Role, name: &str) -> Option<&'static Key> {
         let name = name.replace('-', "_");
-        Self::all().find(|key| key.name == name)
+        Self::all(role).find(|key| key.name == name)
+    }
+
+    /// Whether a role has it: a gateway that ends TLS cannot splice, and has one deadline for the whole
+    /// handshake.
+    pub(super) fn is_for(&self, role: Role) -> bool {
+        const OF_PASSING_ON: [&str; 6] = [
+            "timers.hello",
+            "timers.closing_tick",
+            "limits.closing_per_tick",
+            "limits.pipe_memory",
+            "limits.pipe_size",
+            "limits.pipe_spare",
+        ];
+        role == Role::Mesh || !OF_PASSING_ON.contains(&self.name)
+    }
+
+    /// Its default in a role.
+    pub(crate) fn default_in(&self, role: Role) -> &'static str {
+        match (role, self.name) {
+            (role, "service") => role.service(),
+            // Names of external services change less often than those of gateways, and say how long they
+            // hold (terminating-gateway rules 6.3).
+            (Role::Terminating, "timers.dns_refresh") => "1m",
+            _ => self.default,
+        }
     }
 
     /// The variable of the environment.
@@ -56,9 +92,9 @@ impl Key {
         format!("{}{}", environment::PREFIX, self.name.replace('.', "_").to_uppercase())
     }
 
-    /// The keys that are also flags.
-    pub(crate) fn flags() -> impl Iterator<Item = &'static Key> {
-        Group::of_flags().flat_map(Group::keys)
+    /// The keys of a role that are also flags.
+    pub(crate) fn flags(role: Role) -> impl Iterator<Item = &'static Key> {
+        Group::of_flags(role).flat_map(move |group| group.keys(role))
     }
 
     /// Whether it asks for Consul, and not only says how to talk to it.
@@ -83,6 +119,7 @@ impl Key {
             Kind::Choice(words, _) => words.join("|"),
             kind => match kind.name() {
                 "list of NAME=IP:PORT" => "NAME=IP:PORT".to_owned(),
+                "list" if self.name == "dns_guard" => "KIND".to_owned(),
                 "list" => "ADDRESS".to_owned(),
                 "[IP][:PORT]" => "IP:PORT".to_owned(),
                 "secret" => "TOKEN".to_owned(),
@@ -101,18 +138,18 @@ impl Key {
 }
 
 /// What a wrong key probably was meant to be.
-pub(super) fn near(name: &str) -> Option<String> {
+pub(super) fn near(role: Role, name: &str) -> Option<String> {
     let name = name.replace('-', "_").to_lowercase();
     let bare = |full: &'static str| full.rsplit('.').next().unwrap_or(full);
     // The right key in the wrong table, or without one.
     let last = name.rsplit('.').next().unwrap_or(&name);
-    let misplaced = Key::all().map(|key| key.name).find(|known| bare(known) == last);
+    let misplaced = Key::all(role).map(|key| key.name).find(|known| bare(known) == last);
     misplaced.map(str::to_owned).or_else(|| {
         let distance = |known| {
             let whole = strsim::damerau_levenshtein(&name, known);
             whole.min(strsim::damerau_levenshtein(&name, bare(known)))
         };
-        let known = Key::all().map(|key| key.name).chain(file::TABLES);
+        let known = Key::all(role).map(|key| key.name).chain(file::TABLES);
         known
             .map(|known| (distance(known), known))
             .min_by_key(|(distance, _)| *distance)

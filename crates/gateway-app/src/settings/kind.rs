@@ -1,6 +1,6 @@
 //! The types of settings: how a value is read, which values are allowed, how it is shown.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use catalog_client::config::{Secret, parse_go_bool};
 
 use super::address::{self, OwnAddress};
 use super::draft::Draft;
+use super::terminating;
 use super::format::{parse_bytes, parse_duration, show_bytes, show_duration};
 
 /// What stands for a secret wherever settings are shown.
@@ -46,6 +47,8 @@ pub(super) enum Kind {
     Choice(&'static [&'static str], fn(&mut Draft, &str)),
     /// `IP:PORT`.
     Address(fn(&mut Draft, SocketAddr)),
+    /// `IP`, an address of this host.
+    Ip(fn(&mut Draft, IpAddr)),
     /// `IP`, `IP:PORT`, `:PORT` or `HOST:PORT`, with the port of a mesh gateway where none is written.
     OwnAddress(fn(&mut Draft, OwnAddress)),
     /// `NAME=IP:PORT`, any number of them.
@@ -145,6 +148,11 @@ impl Kind {
                 set(draft, address);
                 Ok(address.to_string())
             }
+            Self::Ip(set) => {
+                let address = terminating::source_address(text)?;
+                set(draft, address);
+                Ok(address.to_string())
+            }
             Self::OwnAddress(set) => {
                 let address = OwnAddress::parse(text)?;
                 let shown = address.to_string();
@@ -170,6 +178,7 @@ impl Kind {
             Self::Path(_) => "path",
             Self::Choice(..) => "word",
             Self::Address(_) => "IP:PORT",
+            Self::Ip(_) => "IP",
             Self::OwnAddress(_) => "[IP][:PORT]",
             Self::Listeners(_) => "list of NAME=IP:PORT",
             Self::Duration(..) => "duration",

@@ -59,7 +59,7 @@ pub(super) fn consul(draft: &mut Draft, problems: &mut Vec<SettingProblem>) -> C
 
 /// With a catalog of files nothing may ask for Consul.
 pub(super) fn no_consul(draft: &Draft, problems: &mut Vec<SettingProblem>) {
-    for key in Key::all().filter(|key| key.asks_for_consul()) {
+    for key in Key::all(draft.role).filter(|key| key.asks_for_consul()) {
         let Some(shown) = draft.shown.iter().find(|shown| shown.key == key.name) else { continue };
         if shown.origin != Origin::Default && shown.value != key.default {
             let message = format!(

@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 
+use super::Role;
 use super::keys::Key;
 
-/// All settings as a Markdown table: name in the file, type and range, default, meaning. The
+/// All settings of a role as a Markdown table: name in the file, type and range, default, meaning. The
 /// documentation of a gateway holds exactly this text.
 #[must_use]
-pub fn settings_reference() -> String {
+pub fn settings_reference(role: Role) -> String {
     let mut text = String::from("| key | type | allowed | default | meaning |\n|---|---|---|---|---|\n");
-    for key in Key::all() {
-        let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
+    for key in Key::all(role) {
+        let default = match key.default_in(role) {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
         let range = key.kind.range();
         // Writing to a string does not fail.
         let _ = writeln!(

@@ -28,7 +28,7 @@ pub(super) fn load(role: Role, sources: &Sources) -> Result<Settings, SettingsEr
     let mut problems = Vec::new();
     let mut draft = Draft::blank(role);
     let given = collect(sources, &mut draft, &mut problems);
-    for key in Key::all() {
+    for key in Key::of_every_role() {
         apply(key, &given, &mut draft, &mut problems);
     }
     draft.tokens = tokens(&given);
@@ -58,17 +58,18 @@ pub(super) fn load(role: Role, sources: &Sources) -> Result<Settings, SettingsEr
 fn collect(sources: &Sources, draft: &mut Draft, problems: &mut Vec<SettingProblem>) -> Vec<Given> {
     let mut given = Vec::new();
     let mut stronger = Vec::new();
-    let Environment { config, ours, consul, unused } = environment::read(&sources.environment);
+    let role = draft.role;
+    let Environment { config, ours, consul, unused } = environment::read(role, &sources.environment);
     if let Some(config) = sources.config.as_deref().or(config.as_deref()) {
-        file::read(config, &mut given, problems);
+        file::read(config, role, &mut given, &mut draft.terminating.services, problems);
     }
     keep(ours, &mut stronger, problems);
-    flags(sources, &mut stronger, problems);
+    flags(role, sources, &mut stronger, problems);
     let of_files = given.iter().chain(&stronger).any(|given| given.key.name == "catalog");
     if !of_files {
         keep(consul, &mut given, problems);
         draft.notes.extend(unused.iter().map(|name| {
-            format!("{name} is not used: a mesh gateway needs no certificate and no configuration from Consul's gRPC port")
+            format!("{name} is not used: {}", role.no_grpc())
         }));
     } else if !consul.is_empty() {
         draft.notes.push(
@@ -93,7 +94,7 @@ fn keep(
 }
 
 fn apply(key: &'static Key, given: &[Given], draft: &mut Draft, problems: &mut Vec<SettingProblem>) {
-    let default = if key.name == "service" { draft.role.service() } else { key.default };
+    let default = key.default_in(draft.role);
     let mut shown = Shown { key: key.name, value: String::new(), origin: Origin::Default };
     let values = given.iter().filter(|given| std::ptr::eq(given.key, key));
     let default = (!default.is_empty()).then(|| Given {
@@ -107,7 +108,9 @@ fn apply(key: &'static Key, given: &[Given], draft: &mut Draft, problems: &mut V
             Err(message) => problems.push(SettingProblem::new(given.origin.clone(), key.name, message)),
         }
     }
-    draft.shown.push(shown);
+    if Key::all(draft.role).any(|own| std::ptr::eq(own, key)) {
+        draft.shown.push(shown);
+    }
 }
 
 /// All places of the token, the strongest first: by source, and in one source the file before the
@@ -137,10 +140,10 @@ fn tokens(given: &[Given]) -> Vec<TokenSource> {
     ranked.into_iter().map(|(_, source)| source).collect()
 }
 
-fn flags(sources: &Sources, given: &mut Vec<Given>, problems: &mut Vec<SettingProblem>) {
+fn flags(role: Role, sources: &Sources, given: &mut Vec<Given>, problems: &mut Vec<SettingProblem>) {
     for (name, value) in &sources.flags {
         let origin = Origin::Flag(name.replace('_', "-"));
-        let Some(key) = Key::named(name) else {
+        let Some(key) = Key::named(role, name) else {
             problems.push(SettingProblem::new(origin, name, "no such flag"));
             continue;
         };

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use super::Role;
 use super::keys::{Group, Key};
 use super::kind::{Kind, Span};
 use Kind::{
-    Address, Bool, Bytes, Choice, Count, Duration as Time, Listeners, OwnAddress, Path, PowerOfTwo, Secret,
-    Text, Texts,
+    Address, Bool, Bytes, Choice, Count, Duration as Time, Ip, Listeners, OwnAddress, Path, PowerOfTwo,
+    Secret, Text, Texts,
 };
 
 macro_rules! key {
@@ -26,23 +27,45 @@ mod limits;
 mod output;
 mod registration;
 mod source;
+mod terminating;
 mod timers;
 
 /// All groups, in the order of the reference and of the help text.
 pub(super) static GROUPS: &[Group] = &[
-    Group { heading: "What it serves", keys: source::SOURCE, flags: true, consul: false },
-    Group { heading: "Consul", keys: consul::CONNECTION, flags: true, consul: true },
-    Group { heading: "Consul, by variable or file", keys: consul::UNFLAGGED, flags: false, consul: true },
-    Group { heading: "Its service in Consul", keys: registration::REGISTRATION, flags: true, consul: true },
-    Group { heading: "Addresses", keys: addresses::ADDRESSES, flags: true, consul: false },
-    Group { heading: "Log", keys: output::OUTPUT, flags: true, consul: false },
-    Group { heading: "Process", keys: output::PROCESS, flags: true, consul: false },
-    Group { heading: "Timers", keys: timers::TIMERS, flags: false, consul: false },
-    Group { heading: "Timers", keys: consul_timers::TIMERS, flags: false, consul: false },
-    Group { heading: "Timers", keys: consul_timers::REGISTRATION, flags: false, consul: false },
-    Group { heading: "Limits", keys: limits::LIMITS, flags: false, consul: false },
-    Group { heading: "Limits", keys: consul_limits::LIMITS, flags: false, consul: false },
-    Group { heading: "Ejection", keys: ejection::EJECTION, flags: false, consul: false },
+    Group { heading: "What it serves", keys: source::SOURCE, flags: true, consul: false, only: None },
+    Group {
+        heading: "Its services",
+        keys: terminating::SERVICES,
+        flags: true,
+        consul: false,
+        only: Some(Role::Terminating),
+    },
+    Group { heading: "Consul", keys: consul::CONNECTION, flags: true, consul: true, only: None },
+    Group { heading: "Consul, by variable or file", keys: consul::UNFLAGGED, flags: false, consul: true, only: None },
+    Group { heading: "Its service in Consul", keys: registration::REGISTRATION, flags: true, consul: true, only: None },
+    Group { heading: "Addresses", keys: addresses::ADDRESSES, flags: true, consul: false, only: None },
+    Group { heading: "Log", keys: output::OUTPUT, flags: true, consul: false, only: None },
+    Group { heading: "Process", keys: output::PROCESS, flags: true, consul: false, only: None },
+    Group { heading: "Timers", keys: timers::TIMERS, flags: false, consul: false, only: None },
+    Group {
+        heading: "Timers",
+        keys: terminating::TIMERS,
+        flags: false,
+        consul: false,
+        only: Some(Role::Terminating),
+    },
+    Group { heading: "Timers", keys: consul_timers::TIMERS, flags: false, consul: false, only: None },
+    Group { heading: "Timers", keys: consul_timers::REGISTRATION, flags: false, consul: false, only: None },
+    Group { heading: "Limits", keys: limits::LIMITS, flags: false, consul: false, only: None },
+    Group {
+        heading: "Limits",
+        keys: terminating::LIMITS,
+        flags: false,
+        consul: false,
+        only: Some(Role::Terminating),
+    },
+    Group { heading: "Limits", keys: consul_limits::LIMITS, flags: false, consul: false, only: None },
+    Group { heading: "Ejection", keys: ejection::EJECTION, flags: false, consul: false, only: None },
 ];
 
 const MS: Duration = Duration::from_millis(1);

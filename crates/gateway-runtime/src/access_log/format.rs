@@ -4,14 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::line::{Line, rfc3339, truncated};
-use crate::record::ConnRecord;
+use crate::record::{ConnRecord, Verdict};
 use crate::telemetry::LogFormat;
 
 /// Characters of a text from outside; the rest is cut and marked. 255 is the longest name of a host (RFC 1035).
 const MAX_TEXT: usize = 255;
 
-/// Appends the line of `record` with its line end.
-pub(super) fn record(out: &mut String, format: LogFormat, record: &ConnRecord<'_>) {
+/// Appends the line of `record` with its line end; `identities`: also who the client is, and what was decided.
+pub(super) fn record(out: &mut String, format: LogFormat, identities: bool, record: &ConnRecord<'_>) {
     let mut line = Line::begin(out, format);
     line.head("timestamp", &rfc3339(record.opened + record.duration));
     line.head("log", "access");
@@ -23,6 +23,11 @@ pub(super) fn record(out: &mut String, format: LogFormat, record: &ConnRecord<'_
     text(&mut line, "alpn", record.alpn);
     text(&mut line, "service", record.service);
     text(&mut line, "rule", record.rule);
+    if identities {
+        text(&mut line, "source", record.source);
+        text(&mut line, "verdict", record.verdict.map(Verdict::as_str));
+        text(&mut line, "intention", record.intention);
+    }
     address(&mut line, "endpoint", record.endpoint);
     line.bare("attempts", record.attempts);
     line.bare("bytes_up", record.bytes_up);
@@ -73,7 +78,7 @@ mod tests {
 
     fn line(format: LogFormat, of: &ConnRecord<'_>) -> String {
         let mut out = String::new();
-        record(&mut out, format, of);
+        record(&mut out, format, false, of);
         out
     }
 
@@ -86,6 +91,9 @@ mod tests {
             alpn: Some("h2"),
             service: Some("billing"),
             rule: Some("service"),
+            source: None,
+            verdict: None,
+            intention: None,
             endpoint: Some("[2001:db8::1]:20000".parse().unwrap()),
             attempts: 2,
             opened: SystemTime::UNIX_EPOCH + Duration::from_millis(1_772_600_767_089),
@@ -151,6 +159,30 @@ mod tests {
         let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(keys(&sparse), keys(&full));
         assert!(sparse["sni"].is_null() && sparse["connect_ms"].is_null());
+    }
+
+    #[test]
+    fn whoever_was_judged_is_named_with_what_decided() {
+        let judged = ConnRecord {
+            source: Some("spiffe://example.consul/ns/default/dc/dc1/svc/web"),
+            verdict: Some(Verdict::Deny),
+            intention: Some("intention web => billing (precedence 9): deny"),
+            ..sparse()
+        };
+        let shown = |format, of: &ConnRecord<'_>| {
+            let mut out = String::new();
+            record(&mut out, format, true, of);
+            out
+        };
+        assert!(shown(LogFormat::Text, &judged).contains(
+            " source=spiffe://example.consul/ns/default/dc/dc1/svc/web verdict=deny \
+             intention=\"intention web => billing (precedence 9): deny\" attempts="
+        ));
+        let unknown: serde_json::Value = serde_json::from_str(&shown(LogFormat::Json, &sparse())).unwrap();
+        for field in ["source", "verdict", "intention"] {
+            assert!(unknown.get(field).is_some_and(serde_json::Value::is_null), "every field, always");
+        }
+        assert!(!line(LogFormat::Json, &judged).contains("verdict"), "not where nobody is judged");
     }
 
     #[test]

@@ -13,9 +13,11 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use super::reasons::ReasonCounts;
+use super::verdicts::Verdicts;
 use super::{NONE, OTHER};
 use crate::reason::Reason;
-use crate::record::ConnRecord;
+use crate::record::{ConnRecord, Verdict};
 
 /// Upper bounds of the connect histogram in seconds: half decades, because each bucket is a series of each service.
 const CONNECT_BOUNDS: [f64; 9] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
@@ -48,7 +50,7 @@ impl ServiceMetrics {
     /// connection that was never [`opened`](ServiceMetrics::opened), and leaves the number of open ones alone.
     pub fn finished(&self, record: &ConnRecord<'_>) {
         let series = self.series();
-        series.reasons[record.reason.index()].fetch_add(1, Relaxed);
+        series.reasons.add(record.reason);
         if let Some(connect) = record.connect {
             series.open.fetch_sub(1, Relaxed);
             series.connect.observe(connect);
@@ -64,16 +66,13 @@ impl ServiceMetrics {
     /// Connections that have ended, for whatever reason.
     #[must_use]
     pub fn ended(&self) -> u64 {
-        let count = |series: &Arc<Series>| series.reasons.iter().map(|count| count.load(Relaxed)).sum();
-        self.series.get().map_or(0, count)
+        self.series.get().map_or(0, |series| series.reasons.sum())
     }
 
     /// Connections that have ended for one of these reasons.
     #[must_use]
     pub fn ended_by(&self, reasons: &[Reason]) -> u64 {
-        let count = |series: &Arc<Series>| {
-            reasons.iter().map(|reason| series.reasons[reason.index()].load(Relaxed)).sum()
-        };
+        let count = |series: &Arc<Series>| reasons.iter().map(|reason| series.reasons.get(*reason)).sum();
         self.series.get().map_or(0, count)
     }
 
@@ -86,6 +85,11 @@ impl ServiceMetrics {
     /// An endpoint of this service was taken out after failures.
     pub fn ejected(&self) {
         self.series().ejections.fetch_add(1, Relaxed);
+    }
+
+    /// Something was decided about a client of this service, by a rule of this kind (a short list in code).
+    pub fn judged(&self, verdict: Verdict, kind: &'static str) {
+        self.series().verdicts.get_or_init(Box::default).add(verdict, kind);
     }
 
     fn series(&self) -> &Series {
@@ -103,7 +107,9 @@ impl fmt::Debug for ServiceMetrics {
 #[derive(Debug)]
 struct Series {
     name: Arc<str>,
-    reasons: [AtomicU64; Reason::COUNT],
+    reasons: ReasonCounts,
+    /// Only where clients are judged.
+    verdicts: OnceLock<Box<Verdicts>>,
     open: AtomicI64,
     received: AtomicU64,
     sent: AtomicU64,
@@ -119,7 +125,8 @@ impl Series {
     fn new(name: Arc<str>) -> Series {
         Series {
             name,
-            reasons: [const { AtomicU64::new(0) }; Reason::COUNT],
+            reasons: ReasonCounts::default(),
+            verdicts: OnceLock::new(),
             open: AtomicI64::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -220,7 +227,7 @@ impl Services {
         let services = self.list();
         let sum = |value: &dyn Fn(&Series) -> u64| services.iter().map(|series| value(series)).sum();
         let by_reason =
-            |reason: &Reason| (*reason, sum(&|series| series.reasons[reason.index()].load(Relaxed)));
+            |reason: &Reason| (*reason, sum(&|series| series.reasons.get(*reason)));
         Totals {
             open: sum(&|series| u64::try_from(series.open.load(Relaxed)).unwrap_or(0)),
             ended: Reason::ALL.iter().map(by_reason).filter(|(_, count)| *count > 0).collect(),
@@ -238,6 +245,7 @@ impl Collector for ServiceCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let services = self.0.list();
         encode_reasons(&services, &mut encoder)?;
+        encode_verdicts(&services, &mut encoder)?;
         encode_open(&services, &mut encoder)?;
         for (name, help, value) in COUNTERS {
             encode_counter(&services, &mut encoder, name, help, value)?;
@@ -267,11 +275,29 @@ fn encode_reasons(services: &[Arc<Series>], encoder: &mut DescriptorEncoder<'_>)
     let mut family = encoder.encode_descriptor("gateway_connections", help, None, MetricType::Counter)?;
     for series in services {
         for reason in Reason::ALL {
-            let count = series.reasons[reason.index()].load(Relaxed);
+            let count = series.reasons.get(*reason);
             if count > 0 {
                 let labels = [("service", &*series.name), ("reason", reason.as_str())];
                 family.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Not even a name where nobody is judged.
+fn encode_verdicts(services: &[Arc<Series>], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let judged: Vec<_> =
+        services.iter().filter_map(|series| Some((series, series.verdicts.get()?.rows()))).collect();
+    if judged.is_empty() {
+        return Ok(());
+    }
+    let help = "What was decided about clients, by what kind of rule.";
+    let mut family = encoder.encode_descriptor("gateway_verdicts", help, None, MetricType::Counter)?;
+    for (series, rows) in &judged {
+        for (verdict, kind, count) in rows {
+            let labels = [("service", &*series.name), ("verdict", verdict.as_str()), ("reason", kind)];
+            family.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, f64>(count, None)?;
         }
     }
     Ok(())

@@ -16,6 +16,9 @@ fn record(reason: Reason, connect: Option<Duration>) -> ConnRecord<'static> {
         alpn: None,
         service: None,
         rule: None,
+        source: None,
+        verdict: None,
+        intention: None,
         endpoint: None,
         attempts: 1,
         opened: SystemTime::UNIX_EPOCH,
@@ -232,4 +235,52 @@ fn valid(text: &str) {
         }
     }
     assert!(text.lines().last() == Some("# EOF"));
+}
+
+#[test]
+fn verdicts_are_counted_by_service_verdict_and_kind_and_are_bounded() {
+    use crate::record::Verdict;
+    let metrics = Metrics::new(10);
+    assert!(!metrics.encode().contains("gateway_verdicts"), "not where nobody is judged");
+    let service = metrics.service("billing");
+    service.judged(Verdict::Allow, "intention");
+    service.judged(Verdict::Allow, "intention");
+    service.judged(Verdict::Deny, "default_policy");
+    service.judged(Verdict::WouldDeny, "default_policy");
+    let text = metrics.encode();
+    for (labels, count) in [
+        (r#"verdict="allow",reason="intention""#, 2.0),
+        (r#"verdict="deny",reason="default_policy""#, 1.0),
+        (r#"verdict="would_deny",reason="default_policy""#, 1.0),
+    ] {
+        let name = format!(r#"gateway_verdicts_total{{service="billing",{labels}}}"#);
+        assert_eq!(sample(&text, &name), Some(count), "{name}");
+    }
+    for n in 0..100 {
+        let kind: &'static str = Box::leak(format!("kind_{n}").into_boxed_str());
+        service.judged(Verdict::Deny, kind);
+    }
+    let series = metrics.encode().lines().filter(|line| line.starts_with("gateway_verdicts_total")).count();
+    assert!(series <= 33, "{series}");
+}
+
+#[test]
+fn a_role_that_ends_tls_counts_handshakes() {
+    use super::tls::{KeyExchange, TlsMetrics, TlsVersion};
+    let metrics = Metrics::new(2);
+    let tls = TlsMetrics::new(&metrics);
+    tls.handshakes.count(TlsVersion::Tls13, KeyExchange::PostQuantum, false);
+    tls.handshakes.count(TlsVersion::Tls12, KeyExchange::None, true);
+    tls.upstream_failures.with("unknown_issuer").inc();
+    metrics.register_gauge_family("gateway_leaf_expiry_seconds", "Until a leaf ends", "service", || {
+        ["a", "b", "c"].map(|name| (name.to_owned(), 60)).to_vec()
+    });
+    let text = metrics.encode();
+    let handshakes = |labels: &str| sample(&text, &format!("gateway_tls_handshakes_total{{{labels}}}"));
+    let new = r#"version="TLSv1_3",key_exchange="post_quantum",resumed="false""#;
+    let again = r#"version="TLSv1_2",key_exchange="none",resumed="true""#;
+    assert_eq!((handshakes(new), handshakes(again)), (Some(1.0), Some(1.0)));
+    assert_eq!(sample(&text, r#"gateway_upstream_tls_failures_total{cause="unknown_issuer"}"#), Some(1.0));
+    assert_eq!(sample(&text, r#"gateway_leaf_expiry_seconds{service="b"}"#), Some(60.0));
+    assert_eq!(sample(&text, r#"gateway_leaf_expiry_seconds{service="c"}"#), None, "the bound of services");
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::AddressGuard;
+
 /// The timers and bounds of [`Names`](super::Names).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamesConfig {
@@ -21,6 +23,8 @@ pub struct NamesConfig {
     pub max_lookups: usize,
     /// Addresses of a name; what a larger answer has beyond it is left out. Default 256.
     pub max_addresses: usize,
+    /// Addresses that names may not stand for. Default: none is left out.
+    pub guard: AddressGuard,
 }
 
 impl Default for NamesConfig {
@@ -34,6 +38,7 @@ impl Default for NamesConfig {
             max_names: 4096,
             max_lookups: 16,
             max_addresses: 256,
+            guard: AddressGuard::NONE,
         }
     }
 }

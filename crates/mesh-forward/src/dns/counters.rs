@@ -19,6 +19,8 @@ pub struct NamesCounters {
     pub refused: AtomicU64,
     /// Addresses left out because an answer had too many.
     pub addresses_cut: AtomicU64,
+    /// Addresses left out because names may not stand for them.
+    pub guarded: AtomicU64,
     /// Gauge: names being kept fresh.
     pub names: AtomicU64,
     /// Gauge: lookups under way.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::Guarded;
+
 /// Why a name has no fresh address. Cheap to clone: it is shown wherever the name is.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -22,6 +24,15 @@ pub enum NameError {
     /// DNS says that the name does not exist, or that it has no address. Retried.
     #[error("the name does not exist or has no address")]
     NotFound,
+    /// All its addresses are of a kind that names may not stand for. Retried. Whoever answers for the
+    /// name is at fault, or the setting: write the address itself, or let the kind pass.
+    #[error("it stands for {address}, and names may not stand for {kind} addresses")]
+    Guarded {
+        /// One of the addresses.
+        address: std::net::IpAddr,
+        /// Why it is not used.
+        kind: Guarded,
+    },
     /// No answer in time. The name servers' or the network's fault; retried.
     #[error("no answer from the name servers within {0:?}")]
     TimedOut(Duration),

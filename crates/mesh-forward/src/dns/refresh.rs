@@ -51,16 +51,47 @@ impl fmt::Debug for Shared {
 /// Runs until it is aborted: by the end of the last watch, or of all names.
 pub(super) async fn keep_fresh(host: Arc<str>, sender: watch::Sender<NameState>, shared: Arc<Shared>) {
     let mut jitter = Jitter::new(&host);
+    let mut guarded_before = Vec::new();
     loop {
         let outcome = shared.look_up(&host).await.and_then(|answer| match answer.addresses.is_empty() {
             true => Err(NameError::NotFound),
-            false => Ok(answer),
+            false => guard(&host, answer, &shared, &mut guarded_before),
         });
         let pause = match outcome {
             Ok(answer) => accept(&host, &sender, &shared, &answer, &mut jitter),
             Err(error) => endure(&host, &sender, &shared, &error, &mut jitter),
         };
         sleep(pause).await;
+    }
+}
+
+/// Leaves out what a name may not stand for. `before` is what was left out of the last answer: what is
+/// no news is not logged again.
+fn guard(
+    host: &str,
+    mut answer: Answer,
+    shared: &Shared,
+    before: &mut Vec<IpAddr>,
+) -> Result<Answer, NameError> {
+    let mut guarded = Vec::new();
+    answer.addresses.retain(|address| match shared.config.guard.judge(*address) {
+        None => true,
+        Some(kind) => {
+            guarded.push((*address, kind));
+            false
+        }
+    });
+    shared.counters.guarded.fetch_add(guarded.len() as u64, Relaxed);
+    guarded.sort_unstable_by_key(|(address, _)| *address);
+    // More are never used of an answer.
+    guarded.truncate(shared.config.max_addresses);
+    for (address, kind) in guarded.iter().filter(|(address, _)| !before.contains(address)) {
+        tracing::warn!(host, %address, %kind, "a name may not stand for such an address: it is not used");
+    }
+    *before = guarded.iter().map(|(address, _)| *address).collect();
+    match guarded.first() {
+        Some(&(address, kind)) if answer.addresses.is_empty() => Err(NameError::Guarded { address, kind }),
+        _ => Ok(answer),
     }
 }
 

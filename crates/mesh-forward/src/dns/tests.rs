@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Answer, Lookup, LookupFuture, NameError, Names, NamesConfig};
+use super::{AddressGuard, Answer, Lookup, LookupFuture, NameError, Names, NamesConfig};
 
 /// What the script does when it is asked.
 #[derive(Clone)]
@@ -346,4 +346,38 @@ async fn a_dropped_wait_loses_no_change() {
     sleep(seconds(5)).await;
     timeout(Duration::ZERO, watch.changed()).await.unwrap();
     assert_eq!(*watch.current(), addresses(&["192.0.2.2"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_name_may_not_stand_for_is_left_out_and_counted() {
+    let script = Script::new(&[
+        A(&["169.254.169.254", "192.0.2.1", "::ffff:127.0.0.1"], 1),
+        A(&["192.0.2.2", "10.0.0.1"], 1),
+        A(&["127.0.0.1"], 1),
+    ]);
+    let config = NamesConfig { guard: AddressGuard::OUTSIDE, ..NamesConfig::default() };
+    let names = Names::with_lookup(config, Arc::<Script>::clone(&script));
+    let mut watch = names.watch("db.example.net");
+    watch.settled().await;
+    assert_eq!(*watch.current(), addresses(&["192.0.2.1"]));
+    assert_eq!(names.counters().guarded.load(Relaxed), 2);
+    watch.changed().await;
+    watch.changed().await;
+    assert_eq!(*watch.current(), addresses(&["10.0.0.1", "192.0.2.2"]));
+    // Nothing is left of the third answer: the last good one stays, and the error says why.
+    sleep(seconds(5)).await;
+    assert_eq!(*watch.current(), addresses(&["10.0.0.1", "192.0.2.2"]));
+    let error = watch.state().error.unwrap();
+    assert_eq!(
+        error.to_string(),
+        "it stands for 127.0.0.1, and names may not stand for loopback addresses"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_written_as_such_is_not_guarded() {
+    let script = Script::new(&[A(&["127.0.0.1"], 1)]);
+    let config = NamesConfig { guard: AddressGuard::OUTSIDE, ..NamesConfig::default() };
+    let names = Names::with_lookup(config, script);
+    assert_eq!(*names.watch("127.0.0.1").current(), addresses(&["127.0.0.1"]));
 }

@@ -259,7 +259,7 @@ impl Direction {
 }
 
 /// Lets everybody else go first, events that have not been looked for yet included.
-fn yield_turn<T>(cx: &mut Context<'_>) -> Poll<T> {
+pub(crate) fn yield_turn<T>(cx: &mut Context<'_>) -> Poll<T> {
     // Polled once it has asked the runtime to wake this task after its next look for events.
     let _asked = pin!(tokio::task::yield_now()).poll(cx);
     Poll::Pending

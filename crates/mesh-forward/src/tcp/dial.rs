@@ -3,8 +3,9 @@
 //! [`start`] does all that can be done without waiting: on the same host, and for an endpoint that
 //! refuses there, that is everything. Otherwise [`Dialling`] waits: an endpoint that refuses is
 //! followed by another at once; one that stays silent gets company after a third of the budget, and
-//! again after two thirds. The first that answers is taken. At most three are tried: nothing was
-//! sent to any of them before, so trying is safe, but each costs the endpoint a connection.
+//! again after two thirds. The first that answers is taken. At most three are tried, or fewer where
+//! the plan says so: nothing was sent to any of them before, so trying is safe, but each costs the
+//! endpoint a connection.
 //!
 //! Only connect failures count against an endpoint; what happens later is not its fault for sure.
 
@@ -23,7 +24,7 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::socket::{Keepalive, clear_writable, connect, local_address, register, send};
 
-/// Endpoints that one connection tries at most.
+/// Endpoints that one connection tries at most, whatever its plan says.
 pub const MOST_ATTEMPTS: usize = 3;
 
 /// What a dial needs to know beside its endpoints.
@@ -35,6 +36,22 @@ pub struct DialPlan {
     pub keepalive: Option<Keepalive>,
     /// Addresses that are the gateway itself.
     pub own: Arc<OwnAddresses>,
+    /// Endpoints to try: 1 to [`MOST_ATTEMPTS`]; more counts as that many.
+    pub attempts: u8,
+    /// The address of this host that connections leave from; the kernel chooses one otherwise. The
+    /// kernel keeps a port of it for each connection, so that it has about 28,000 of them
+    /// (`net.ipv4.ip_local_port_range`), whatever their endpoints are. An endpoint of the other
+    /// family cannot be dialled then.
+    pub source: Option<IpAddr>,
+    /// A handshake follows the connect: the [`Pick`] goes on counting as connecting, and the caller
+    /// says how the handshake went by [`Pick::connected`] or [`Pick::failed`].
+    pub handshake: bool,
+}
+
+impl DialPlan {
+    fn most_attempts(&self) -> usize {
+        usize::from(self.attempts).clamp(1, MOST_ATTEMPTS)
+    }
 }
 
 /// Where this gateway itself listens or is advertised: dialling there would be a loop.
@@ -77,6 +94,17 @@ pub enum DialError {
     /// This process has no descriptor or memory left for another socket.
     #[error("no socket: {0}")]
     NoSocket(Errno),
+    /// The plan's source address cannot be used for this endpoint: it is of the other family, not of
+    /// this host, or has no port left. Not the endpoint's fault.
+    #[error("cannot dial {endpoint} from {source_address}: {errno}")]
+    Source {
+        /// The endpoint.
+        endpoint: SocketAddr,
+        /// [`DialPlan::source`].
+        source_address: IpAddr,
+        /// What the system says.
+        errno: Errno,
+    },
 }
 
 /// A dial that led nowhere.
@@ -145,7 +173,8 @@ impl Socket {
     }
 }
 
-/// Picks and dials, and sends `first` as soon as it connects, all without waiting.
+/// Picks and dials, and sends `first` (which may be empty) as soon as it connects, all without
+/// waiting.
 ///
 /// # Errors
 /// [`DialFailure`] when every endpoint failed at once, or none may be tried.
@@ -157,10 +186,28 @@ pub fn start(
     first: &[u8],
     observer: &dyn DialObserver,
 ) -> Result<Start, DialFailure> {
+    start_beside(set, plan, now, random, first, observer, &[])
+}
+
+/// The same for a connection that has tried the endpoints `beside` in vain already: they are left out,
+/// and count among its attempts.
+///
+/// # Errors
+/// As for [`start`]; [`Refused::AllTried`] when there is no other endpoint or no attempt left.
+pub fn start_beside(
+    set: &Arc<EndpointSet>,
+    plan: &DialPlan,
+    now: Instant,
+    random: &mut dyn FnMut() -> u64,
+    first: &[u8],
+    observer: &dyn DialObserver,
+    beside: &[SocketAddr],
+) -> Result<Start, DialFailure> {
     let mut tried = [UNSPECIFIED; MOST_ATTEMPTS];
-    let mut count = 0;
+    tried.iter_mut().zip(beside).for_each(|(slot, known)| *slot = *known);
+    let mut count = beside.len().min(MOST_ATTEMPTS);
     let mut last = None;
-    while count < MOST_ATTEMPTS {
+    while count < plan.most_attempts() {
         let attempts = u8::try_from(count).unwrap_or(u8::MAX);
         let pick = set.pick(now, random(), tried.get(..count).unwrap_or_default()).map_err(|refused| {
             DialFailure { error: last.unwrap_or(DialError::NoEndpoint(refused)), attempts }
@@ -173,7 +220,9 @@ pub fn start(
         match open_and_send(address, plan, first) {
             Ok((socket, Some(sent))) => {
                 let (mut pick, socket) = (pick, Socket::New(socket));
-                pick.connected();
+                if !plan.handshake {
+                    pick.connected();
+                }
                 return Ok(Start::Connected(Dialled { socket, pick, sent, attempts: attempts + 1 }));
             }
             Ok((socket, None)) => {
@@ -190,7 +239,7 @@ pub fn start(
                 last = Some(error);
             }
             // Somebody else may be the right one.
-            Err(error @ DialError::Loop(_)) => last = Some(error),
+            Err(error @ (DialError::Loop(_) | DialError::Source { .. })) => last = Some(error),
             Err(error) => return Err(DialFailure { error, attempts: attempts + 1 }),
         }
     }
@@ -270,7 +319,7 @@ impl Dialling {
     }
 
     fn may_try_more(&self) -> bool {
-        self.tried.len() < MOST_ATTEMPTS
+        self.tried.len() < self.plan.most_attempts()
     }
 
     /// Starts one more attempt. With nobody left to try, what is pending remains.
@@ -300,7 +349,7 @@ impl Dialling {
                     fail(pick, now, error, observer);
                     self.last = Some(error);
                 }
-                Err(error @ DialError::Loop(_)) => self.last = Some(error),
+                Err(error @ (DialError::Loop(_) | DialError::Source { .. })) => self.last = Some(error),
                 Err(error) => {
                     self.last = Some(error);
                     return Err(error);
@@ -333,7 +382,9 @@ impl Dialling {
                 Poll::Pending => index += 1,
                 Poll::Ready(Ok((socket, sent))) => {
                     let mut pick = self.pending.swap_remove(index).pick;
-                    pick.connected();
+                    if !self.plan.handshake {
+                        pick.connected();
+                    }
                     let attempts = self.attempts();
                     return Poll::Ready(Waited::Connected(Dialled { socket, pick, sent, attempts }));
                 }
@@ -417,8 +468,11 @@ fn open(address: SocketAddr, plan: &DialPlan) -> Result<OwnedFd, DialError> {
     if plan.own.addresses.contains(&address) || (address.ip().is_loopback() && plan.own.everywhere(address)) {
         return Err(DialError::Loop(address));
     }
-    let socket = connect(address, plan.keepalive).map_err(|errno| match errno {
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => DialError::NoSocket(errno),
+    let socket = connect(address, plan.source, plan.keepalive).map_err(|errno| match (errno, plan.source) {
+        (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM, _) => DialError::NoSocket(errno),
+        (Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AFNOSUPPORT | Errno::INVAL, Some(source_address)) => {
+            DialError::Source { endpoint: address, source_address, errno }
+        }
         _ => DialError::Failed(address, errno),
     })?;
     if plan.own.is_own(&socket, address) { Err(DialError::Loop(address)) } else { Ok(socket) }

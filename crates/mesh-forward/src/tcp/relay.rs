@@ -33,6 +33,9 @@ pub trait Meter {
     fn spliced(&self);
     /// Whether somebody has cut the connection; keeps the waker for when somebody does.
     fn poll_cut(&self, cx: &Context<'_>) -> bool;
+    /// What broke the connection; called before [`ended`](Self::ended), where there is an error to
+    /// tell of. Only [`StreamRelay`](super::StreamRelay) tells.
+    fn failed(&mut self, _error: &io::Error) {}
     /// The connection has ended and its sockets are closed. Called once; not called when the relay
     /// is dropped before its end.
     fn ended(&mut self, end: End);
@@ -70,6 +73,14 @@ pub enum End {
     ClientReset,
     /// The upstream reset the connection, or vanished.
     UpstreamReset,
+    /// The client closed its TLS stream without `close_notify`: what it sent may be incomplete.
+    ClientTruncated,
+    /// The upstream closed its TLS stream without `close_notify`: what it sent may be incomplete.
+    UpstreamTruncated,
+    /// The client sent a fatal TLS alert, or what is no TLS.
+    ClientBroken,
+    /// The upstream sent a fatal TLS alert, or what is no TLS.
+    UpstreamBroken,
     /// The meter said so.
     Cut,
     /// The runtime refused to watch the sockets: out of memory, or shutting down.

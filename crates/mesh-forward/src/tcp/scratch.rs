@@ -8,8 +8,12 @@ use std::cell::RefCell;
 /// Size of the buffer in bytes. Larger reads are bulk, and bulk is spliced.
 pub(crate) const SCRATCH: usize = 64 * 1024;
 
+/// Size of the buffer for what cannot be spliced, in bytes. Most threads never make one.
+pub(crate) const LARGE_SCRATCH: usize = 256 * 1024;
+
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+    static LARGE: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGE_SCRATCH].into_boxed_slice());
 }
 
 /// Lends the thread's buffer (64 KiB, contents undefined) to `use_it`.
@@ -19,6 +23,15 @@ pub fn with_scratch<T>(use_it: impl FnOnce(&mut [u8]) -> T) -> T {
     BUFFER.with(|buffer| match buffer.try_borrow_mut() {
         Ok(mut buffer) => use_it(&mut buffer),
         Err(_) => use_it(&mut vec![0; SCRATCH]),
+    })
+}
+
+/// Lends the thread's large buffer (256 KiB, contents undefined) to `use_it`; otherwise as
+/// [`with_scratch`].
+pub(crate) fn with_large_scratch<T>(use_it: impl FnOnce(&mut [u8]) -> T) -> T {
+    LARGE.with(|buffer| match buffer.try_borrow_mut() {
+        Ok(mut buffer) => use_it(&mut buffer),
+        Err(_) => use_it(&mut vec![0; LARGE_SCRATCH]),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Sockets by rustix: the calls that the relay and the dialler need, each one system call.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream as StdStream};
+use std::net::{IpAddr, SocketAddr, TcpStream as StdStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -21,11 +21,15 @@ pub struct Keepalive {
     pub probes: Option<u32>,
 }
 
-/// Begins to connect to `address` without waiting.
+/// Begins to connect to `address` without waiting, from `source` if there is one.
 ///
 /// # Errors
-/// What `socket(2)` or `connect(2)` says at once: no descriptor left, no route, bad address.
-pub(crate) fn connect(address: SocketAddr, keepalive: Option<Keepalive>) -> Result<OwnedFd, Errno> {
+/// What `socket(2)`, `bind(2)` or `connect(2)` says at once: no descriptor left, no route, bad address.
+pub(crate) fn connect(
+    address: SocketAddr,
+    source: Option<IpAddr>,
+    keepalive: Option<Keepalive>,
+) -> Result<OwnedFd, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let fd = rustix::net::socket_with(
         family,
@@ -44,6 +48,12 @@ pub(crate) fn connect(address: SocketAddr, keepalive: Option<Keepalive>) -> Resu
         if let Some(probes) = keepalive.probes {
             sockopt::set_tcp_keepcnt(&fd, probes)?;
         }
+    }
+    if let Some(source) = source {
+        if source.is_ipv4() != address.is_ipv4() {
+            return Err(Errno::AFNOSUPPORT);
+        }
+        rustix::net::bind(&fd, &SocketAddr::new(source, 0))?;
     }
     match rustix::net::connect(&fd, &address) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(fd),
@@ -86,7 +96,7 @@ pub(crate) fn shutdown_write(fd: impl AsFd) {
 }
 
 /// Makes the coming close a reset, so that a cut stream does not look like a complete one.
-pub(crate) fn reset_on_close(fd: impl AsFd) {
+pub fn reset_on_close(fd: impl AsFd) {
     let _gone = sockopt::set_socket_linger(fd, Some(Duration::ZERO));
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Counts {
     pub(crate) down: AtomicU64,
     pub(crate) spliced: AtomicBool,
     pub(crate) cut: AtomicBool,
+    pub(crate) error: Mutex<Option<String>>,
     pub(crate) end: Mutex<Option<End>>,
 }
 
@@ -45,6 +46,9 @@ impl Meter for TestMeter {
     }
     fn poll_cut(&self, _cx: &Context<'_>) -> bool {
         self.0.cut.load(Ordering::Relaxed)
+    }
+    fn failed(&mut self, error: &std::io::Error) {
+        *self.0.error.lock().unwrap() = Some(error.to_string());
     }
     fn ended(&mut self, end: End) {
         *self.0.end.lock().unwrap() = Some(end);
@@ -74,7 +78,14 @@ pub(crate) fn set_of(addresses: &[SocketAddr]) -> Arc<EndpointSet> {
 }
 
 pub(crate) fn plan(budget: Duration) -> DialPlan {
-    DialPlan { budget, keepalive: None, own: Arc::new(OwnAddresses::default()) }
+    DialPlan {
+        budget,
+        keepalive: None,
+        own: Arc::new(OwnAddresses::default()),
+        attempts: 3,
+        source: None,
+        handshake: false,
+    }
 }
 
 pub(crate) async fn dial(

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use gateway_runtime::reason::Reason;
 use gateway_state::consul::Traffic;
-use gateway_state::mesh::Rule;
+use gateway_state::Rule;
 
-use crate::live::LiveMesh;
+use crate::live::LiveState;
 
 /// What was counted at the last look.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ const FAILURES: [Reason; 4] =
 impl Activity {
     /// Services with connections now or since the last look, and those of them that could not be
     /// reached.
-    pub(crate) fn since_last(&mut self, live: &LiveMesh) -> Traffic {
+    pub(crate) fn since_last<S>(&mut self, live: &LiveState<S>) -> Traffic {
         let mut traffic = Traffic::default();
         let local = |rule| matches!(rule, Rule::Service | Rule::Subset);
         let mut now = HashMap::with_capacity(self.seen.len());

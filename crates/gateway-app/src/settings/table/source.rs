@@ -13,6 +13,6 @@ pub(super) static SOURCE: &[Key] = &[
         "service",
         Text(|s, v| name(v).map(|v| s.service = v)),
         "",
-        "Name of the gateway's own service. It is registered under this name, and limits come from the `service-defaults` of this name. Default: the role's, `mesh-gateway`."
+        "Name of the gateway's own service. It is registered under this name, and limits come from the `service-defaults` of this name."
     ),
 ];
