@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+pub mod mesh;
+
 /// The trust domain of every benchmark.
 pub const TRUST_DOMAIN: &str = "11111111-2222-3333-4444-555555555555.consul";
 

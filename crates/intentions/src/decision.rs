@@ -138,7 +138,7 @@ impl fmt::Display for Decision {
             Why::DefaultPolicy => f.write_str("default policy")?,
             Why::NoServiceIdentity => f.write_str("the caller is no service, default policy")?,
             Why::IdentityNotExact => {
-                f.write_str("the caller's identity is not written as Consul writes it")?
+                f.write_str("the caller's identity is not written as Consul writes it")?;
             }
         }
         f.write_str(if self.allowed { ": allow" } else { ": deny" })

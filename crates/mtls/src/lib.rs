@@ -61,3 +61,7 @@ pub use rustls_pki_types::{CertificateDer, UnixTime};
 /// How much a stream holds back while the far end does not take it, in bytes. Above the largest buffer of a relay
 /// (256 KiB), so that one write of it is one write to the socket.
 pub const BUFFER_LIMIT: usize = 288 * 1024;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

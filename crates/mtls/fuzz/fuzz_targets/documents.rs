@@ -1,0 +1,8 @@
+//! Any bytes as Consul's answers about certificates. The rules live in one file, shared with the stable
+//! replay of the corpus.
+#![no_main]
+
+#[path = "../../tests/invariants/documents.rs"]
+mod invariants;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::check(input));
