@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its support fails")]
 
 use std::path::Path;
+use std::sync::Arc;
 
-use gateway_app::settings::settings_reference;
+use gateway_app::settings::{Role, TerminatingSettings, settings_reference};
+use gateway_app::terminating::TerminatingKept;
 use gateway_runtime::metrics::Metrics;
 use gateway_runtime::reason::Reason;
+use gateway_runtime::record::Verdict;
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
@@ -18,16 +21,18 @@ fn document(name: &str) -> String {
 fn the_settings_are_those_of_the_table() {
     const BEGIN: &str = "<!-- settings: made from the code -->\n";
     const END: &str = "<!-- end of settings -->\n";
-    let text = document("mesh-gw.md");
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (documented, after) = rest.split_once(END).unwrap();
-    let reference = format!("\n{}\n", settings_reference().trim());
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mesh-gw.md");
-        std::fs::write(path, format!("{before}{BEGIN}{reference}\n{END}{after}")).unwrap();
-        return;
+    for (role, name) in [(Role::Mesh, "mesh-gw.md"), (Role::Terminating, "terminating-gw.md")] {
+        let text = document(name);
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (documented, after) = rest.split_once(END).unwrap();
+        let reference = format!("\n{}\n", settings_reference(role).trim());
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
+            std::fs::write(path, format!("{before}{BEGIN}{reference}\n{END}{after}")).unwrap();
+            continue;
+        }
+        assert_eq!(documented.trim(), reference.trim(), "{name}: run with UPDATE_DOCS=1");
     }
-    assert_eq!(documented.trim(), reference.trim(), "run with UPDATE_DOCS=1");
 }
 
 #[test]
@@ -43,13 +48,22 @@ fn every_reason_has_its_row() {
 
 #[test]
 fn every_metric_is_documented() {
-    let text = document("mesh-gw.md");
-    let metrics = Metrics::new(10);
-    metrics.set_build_info("0", "mesh-gw");
-    metrics.service("web").opened();
-    for line in metrics.encode().lines() {
-        if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
-            assert!(text.contains(&format!("`{name}")), "docs/mesh-gw.md lacks {name}");
+    let documented = |metrics: &Metrics, text: &str| {
+        for line in metrics.encode().lines() {
+            if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
+                assert!(text.contains(&format!("`{name}")), "the documentation lacks {name}");
+            }
         }
-    }
+    };
+    let metrics = Arc::new(Metrics::new(10));
+    metrics.set_build_info("0", "mesh-gw");
+    let service = metrics.service("web");
+    service.opened();
+    let common = document("mesh-gw.md");
+    documented(&metrics, &common);
+
+    // What a terminating gateway has besides stands on its own page.
+    let _kept = TerminatingKept::new(&TerminatingSettings::default(), &metrics, 1);
+    service.judged(Verdict::Allow, "default");
+    documented(&metrics, &format!("{common}{}", document("terminating-gw.md")));
 }
