@@ -21,6 +21,8 @@ pub const BLACK_HOLE_PROBE: Duration = Duration::from_millis(200);
 pub enum Script {
     /// Sends back what comes, until the client ends its side; then ends its own.
     Echo,
+    /// Speaks first: sends this, then sends back what comes, as [`Script::Echo`].
+    Greet(Vec<u8>),
     /// Sends this and ends its side at once, then reads to the client's end.
     HalfCloseFirst(Vec<u8>),
     /// Waits for the client's end of stream, then sends this and ends its own side.
@@ -194,7 +196,10 @@ impl Note<'_> {
 async fn follow(mut stream: TcpStream, script: &Script, note: &Note<'_>) -> std::io::Result<End> {
     stream.set_nodelay(true)?;
     match script {
-        Script::Echo => {
+        Script::Echo | Script::Greet(_) => {
+            if let Script::Greet(bytes) = script {
+                stream.write_all(bytes).await?;
+            }
             let mut buffer = vec![0; 64 * 1024];
             loop {
                 let n = stream.read(&mut buffer).await?;

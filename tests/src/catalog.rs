@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::LeafFiles;
+
 /// A catalog document in TOML, grown table by table.
 #[derive(Debug, Clone, Default)]
 pub struct Document(String);
@@ -49,6 +51,46 @@ impl Document {
     pub fn route(self, sni: &str, to: &[SocketAddr]) -> Self {
         let to: Vec<_> = to.iter().map(|address| format!("\"{address}\"")).collect();
         self.text(&format!("[[Route]]\nSNI = {sni:?}\nTo = [{}]\n", to.join(", ")))
+    }
+
+    /// An external instance of `service`: one without a sidecar, outside the mesh.
+    #[must_use]
+    pub fn external(self, service: &str, address: SocketAddr, more: &str) -> Self {
+        self.instance(service, "", address, more)
+    }
+
+    /// An external instance of `service` by host name.
+    #[must_use]
+    pub fn external_name(self, service: &str, name: &str, port: u16, more: &str) -> Self {
+        self.text(&format!(
+            "[[Instance]]\nService = {service:?}\nAddress = {name:?}\nPort = {port}\n{more}\n"
+        ))
+    }
+
+    /// The identity that a gateway presents as `service`.
+    #[must_use]
+    pub fn leaf(self, service: &str, files: &LeafFiles) -> Self {
+        let (cert, key) = (files.cert.display(), files.key.display());
+        self.text(&format!("[[Leaf]]\nService = {service:?}\nCertFile = \"{cert}\"\nKeyFile = \"{key}\"\n"))
+    }
+
+    /// What a terminating gateway stands for; each link is an inline table such as `{ Name = "billing" }`.
+    #[must_use]
+    pub fn links<S: AsRef<str>>(self, gateway: &str, links: &[S]) -> Self {
+        let links: Vec<_> = links.iter().map(AsRef::as_ref).collect();
+        let links = links.join(", ");
+        self.text(&format!(
+            "[[Entry]]\nKind = \"terminating-gateway\"\nName = {gateway:?}\nServices = [{links}]\n"
+        ))
+    }
+
+    /// Who may call `destination`; each source is an inline table such as `{ Name = "web", Action = "allow" }`.
+    #[must_use]
+    pub fn intentions(self, destination: &str, sources: &[&str]) -> Self {
+        let sources = sources.join(", ");
+        self.text(&format!(
+            "[[Entry]]\nKind = \"service-intentions\"\nName = {destination:?}\nSources = [{sources}]\n"
+        ))
     }
 
     /// Any text, such as an `[[Entry]]`.

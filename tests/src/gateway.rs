@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{Deadline, JsonLines, wait_for};
 
 pub use admin::{Admin, Answer};
-pub use binary::gateway_binary;
+pub use binary::{Program, gateway_binary};
 pub use process::Memory;
 pub use rustix::process::Signal;
 pub use samples::Samples;

@@ -1,16 +1,29 @@
 //! A development CA in the shape of Consul's built-in one: EC P-256, the root carries the trust domain as its URI SAN,
 //! a leaf has one SPIFFE id, an empty subject and both client and server use.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType,
+    KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+const DAY: i64 = 24 * 3600;
+
+/// So many seconds from now, in the type that certificates want.
+macro_rules! moment {
+    ($seconds:expr) => {{
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = u64::try_from($seconds + i64::try_from(now.as_secs()).unwrap_or_default());
+        date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds.unwrap_or_default())
+    }};
+}
 
 /// A mesh CA for one trust domain. Two of them, even for the same trust domain, do not trust each other's leaves.
 #[derive(Clone)]
@@ -62,12 +75,16 @@ impl Pki {
     /// # Errors
     /// When the trust domain cannot stand in a URI.
     pub fn new(trust_domain: &str) -> Result<Self> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = named("Development mesh CA");
-        params.subject_alt_names = vec![uri(&format!("spiffe://{trust_domain}"))?];
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages =
-            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        Self::of_age(trust_domain, -DAY, 3650 * DAY)
+    }
+
+    /// A CA whose root begins and ends at these seconds from now.
+    ///
+    /// # Errors
+    /// When the trust domain cannot stand in a URI.
+    pub fn of_age(trust_domain: &str, from: i64, to: i64) -> Result<Self> {
+        let mut params = root_params(trust_domain)?;
+        (params.not_before, params.not_after) = (moment!(from), moment!(to));
         let key = KeyPair::generate()?;
         let root = params.self_signed(&key)?;
         Ok(Pki {
@@ -101,23 +118,36 @@ impl Pki {
     /// # Errors
     /// When the text cannot stand in a certificate.
     pub fn leaf(&self, id: &str) -> Result<Leaf> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.subject_alt_names = vec![uri(id)?];
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue(&LeafSpec::new().uri(id))
+    }
+
+    /// Any certificate with a new key.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a certificate.
+    pub fn issue(&self, spec: &LeafSpec) -> Result<Leaf> {
+        let params = spec.params()?;
         let key = KeyPair::generate()?;
         let cert = params.signed_by(&key, &self.issuer)?;
         Ok(Leaf {
-            uri: id.to_owned(),
+            uri: spec.uris.first().cloned().unwrap_or_default(),
             cert: cert.der().clone(),
             cert_pem: cert.pem(),
             key_pem: key.serialize_pem(),
             chain: vec![cert.der().clone()],
             key: Arc::new(PrivatePkcs8KeyDer::from(key.serialize_der()).into()),
         })
+    }
+
+    /// This CA's certificate signed by another one, so that those who know only that one accept leaves of this one: what
+    /// Consul appends to leaves while it changes its root.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn cross_signed(&self, by: &Pki) -> Result<String> {
+        let mut params = root_params(&self.trust_domain)?;
+        (params.not_before, params.not_after) = (moment!(-DAY), moment!(7 * DAY));
+        Ok(params.signed_by(self.issuer.key(), &by.issuer)?.pem())
     }
 
     /// The root.
@@ -139,7 +169,127 @@ impl Pki {
     }
 }
 
+/// What a certificate says. Without more it names nobody, is valid from a minute ago for a day, and is for clients and
+/// servers.
+#[derive(Debug, Clone)]
+pub struct LeafSpec {
+    uris: Vec<String>,
+    names: Vec<String>,
+    addresses: Vec<IpAddr>,
+    common_name: Option<String>,
+    from: i64,
+    to: i64,
+    usages: Vec<ExtendedKeyUsagePurpose>,
+    ca: bool,
+}
+
+impl Default for LeafSpec {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LeafSpec {
+    /// A certificate without a name.
+    pub fn new() -> Self {
+        LeafSpec {
+            uris: Vec::new(),
+            names: Vec::new(),
+            addresses: Vec::new(),
+            common_name: None,
+            from: -60,
+            to: DAY,
+            usages: vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth],
+            ca: false,
+        }
+    }
+
+    /// A URI; a mesh's leaf has one.
+    #[must_use]
+    pub fn uri(mut self, uri: &str) -> Self {
+        self.uris.push(uri.to_owned());
+        self
+    }
+
+    /// A DNS name.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        self.names.push(name.to_owned());
+        self
+    }
+
+    /// An IP address.
+    #[must_use]
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.addresses.push(address);
+        self
+    }
+
+    /// The subject's common name.
+    #[must_use]
+    pub fn common_name(mut self, name: &str) -> Self {
+        self.common_name = Some(name.to_owned());
+        self
+    }
+
+    /// Begins and ends at these seconds from now.
+    #[must_use]
+    pub fn valid(mut self, from: i64, to: i64) -> Self {
+        (self.from, self.to) = (from, to);
+        self
+    }
+
+    /// For servers alone.
+    #[must_use]
+    pub fn server_only(mut self) -> Self {
+        self.usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self
+    }
+
+    /// For no purpose in particular.
+    #[must_use]
+    pub fn any_purpose(mut self) -> Self {
+        self.usages.clear();
+        self
+    }
+
+    /// That of a certificate authority.
+    #[must_use]
+    pub fn authority(mut self) -> Self {
+        self.ca = true;
+        self
+    }
+
+    fn params(&self) -> Result<CertificateParams> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = self.common_name.as_deref().map_or_else(DistinguishedName::new, named);
+        let names: Result<Vec<_>> = self.uris.iter().map(|it| uri(it)).collect();
+        params.subject_alt_names = names?;
+        for name in &self.names {
+            params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
+        }
+        params.subject_alt_names.extend(self.addresses.iter().copied().map(SanType::IpAddress));
+        params.is_ca = if self.ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.extended_key_usages = self.usages.clone();
+        (params.not_before, params.not_after) = (moment!(self.from), moment!(self.to));
+        Ok(params)
+    }
+}
+
 impl Leaf {
+    /// The same leaf with further certificates behind it.
+    ///
+    /// # Errors
+    /// When they are no PEM.
+    pub fn with_chain(mut self, pem: &str) -> Result<Self> {
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            self.chain.push(certificate.context("a chain that is no PEM")?);
+        }
+        self.cert_pem.push_str(pem);
+        Ok(self)
+    }
+
     /// A leaf that somebody else signed: its certificate, followed by those between it and a root, and its key.
     ///
     /// # Errors
@@ -202,6 +352,16 @@ pub(crate) fn uri_of(cert: &CertificateDer<'_>) -> Result<String> {
         .collect();
     ensure!(uris.len() == 1, "a mesh certificate has exactly one URI, this one has {uris:?}");
     Ok(uris[0].to_owned())
+}
+
+fn root_params(trust_domain: &str) -> Result<CertificateParams> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = named("Development mesh CA");
+    params.subject_alt_names = vec![uri(&format!("spiffe://{trust_domain}"))?];
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages =
+        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    Ok(params)
 }
 
 fn uri(text: &str) -> Result<SanType> {

@@ -17,6 +17,8 @@ pub enum Tool {
     OpenSsl,
     /// `curl`, as a reader of admin pages that is not ours.
     Curl,
+    /// `nginx`, as an external service with TLS that is not ours.
+    Nginx,
 }
 
 impl Tool {
@@ -28,6 +30,7 @@ impl Tool {
             Tool::Setpriv => "setpriv",
             Tool::OpenSsl => "openssl",
             Tool::Curl => "curl",
+            Tool::Nginx => "nginx",
         }
     }
 
@@ -38,6 +41,7 @@ impl Tool {
             Tool::Unshare | Tool::Setpriv => "util-linux",
             Tool::OpenSsl => "openssl",
             Tool::Curl => "curl",
+            Tool::Nginx => "nginx-light",
         }
     }
 

@@ -5,7 +5,7 @@
 
 mod client;
 mod server;
-mod tls;
+pub(crate) mod tls;
 
 use std::net::SocketAddr;
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::process::Process;
-use super::{Gateway, gateway_binary};
-use crate::{Consul, Deadline, JsonLines, Place, wait_for};
+use super::{Gateway, Program};
+use crate::{Consul, Deadline, JsonLines, Place, Tool, wait_for};
 
 const START_WITHIN: Duration = Duration::from_secs(20);
 
@@ -21,7 +21,9 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 pub struct GatewayBuilder {
     name: String,
     dir: PathBuf,
+    program: Program,
     binary: Option<PathBuf>,
+    resolv_conf: Option<PathBuf>,
     place: Place,
     address: Option<SocketAddr>,
     admin: SocketAddr,
@@ -35,7 +37,9 @@ impl GatewayBuilder {
         GatewayBuilder {
             name: name.to_owned(),
             dir,
+            program: Program::MeshGw,
             binary: None,
+            resolv_conf: None,
             place: Place::Here,
             address: Some(loopback),
             admin: loopback,
@@ -44,7 +48,22 @@ impl GatewayBuilder {
         }
     }
 
-    /// Another program than [`gateway_binary`].
+    /// Another gateway than mesh-gw.
+    #[must_use]
+    pub fn program(mut self, program: Program) -> Self {
+        self.program = program;
+        self
+    }
+
+    /// Sees `file` in place of `/etc/resolv.conf`, in a mount namespace of its own:
+    /// `if !may_use_namespaces() { return; }` goes before.
+    #[must_use]
+    pub fn resolv_conf(mut self, file: impl Into<PathBuf>) -> Self {
+        self.resolv_conf = Some(file.into());
+        self
+    }
+
+    /// Another file than cargo builds.
     #[must_use]
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.binary = Some(path.into());
@@ -135,10 +154,13 @@ impl GatewayBuilder {
     /// # Errors
     /// When the program cannot be built or started.
     pub fn spawn(self) -> Result<Gateway> {
-        let binary = self.binary.clone().map_or_else(gateway_binary, Ok)?;
+        let binary = self.binary.clone().map_or_else(|| self.program.binary(), Ok)?;
         std::fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
         let (log, records) = (self.dir.join("gateway.log"), self.dir.join("access.log"));
-        let mut command = Command::new(&binary);
+        let mut command = match &self.resolv_conf {
+            None => Command::new(&binary),
+            Some(file) => with_resolv_conf(file, &binary)?,
+        };
         command.arg("run");
         if let Some(address) = self.address {
             command.arg("--address").arg(address.to_string());
@@ -191,6 +213,15 @@ impl GatewayBuilder {
             Err(timeout) => bail!("{timeout}\n{}", gateway.log_tail(20)),
         }
     }
+}
+
+/// The process that is started becomes the gateway, so that its id is the gateway's.
+fn with_resolv_conf(file: &Path, binary: &Path) -> Result<Command> {
+    let unshare = Tool::Unshare.path().context("`unshare` is missing (apt install util-linux)")?;
+    let mut command = Command::new(unshare);
+    command.args(["--mount", "sh", "-c", r#"mount --bind "$0" /etc/resolv.conf && exec "$@""#]);
+    command.arg(file).arg(binary);
+    Ok(command)
 }
 
 fn log_file(dir: &Path, name: &str) -> Result<std::fs::File> {

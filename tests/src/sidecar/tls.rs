@@ -29,8 +29,7 @@ pub(super) fn server(trust: &Trust, leaf: &Leaf, alpn: &[&str]) -> Result<Server
 /// A client that accepts `expected` at the far end and nobody else.
 pub(super) fn client(trust: &Trust, leaf: &Leaf, expected: &str, alpn: &[&str]) -> Result<ClientConfig> {
     let provider = provider();
-    let verifier =
-        MeshServer { expected: expected.to_owned(), roots: trust.store()?, provider: provider.clone() };
+    let verifier = MeshServer::new(trust, Some(expected))?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -47,15 +46,23 @@ pub(super) fn peer(certificates: Option<&[CertificateDer<'_>]>) -> Result<String
     uri_of(certificate)
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
+/// Accepts a server of the mesh.
 #[derive(Debug)]
-struct MeshServer {
-    expected: String,
+pub(crate) struct MeshServer {
+    expected: Option<String>,
     roots: RootCertStore,
     provider: Arc<CryptoProvider>,
+}
+
+impl MeshServer {
+    /// One that accepts `expected`, or everybody in the mesh.
+    pub(crate) fn new(trust: &Trust, expected: Option<&str>) -> Result<Self> {
+        Ok(MeshServer { expected: expected.map(str::to_owned), roots: trust.store()?, provider: provider() })
+    }
 }
 
 impl ServerCertVerifier for MeshServer {
@@ -75,8 +82,12 @@ impl ServerCertVerifier for MeshServer {
             self.provider.signature_verification_algorithms.all,
         )?;
         match uri_of(end_entity) {
-            Ok(id) if id == self.expected => Ok(ServerCertVerified::assertion()),
-            Ok(id) => Err(Error::General(format!("the server is {id}, not {}", self.expected))),
+            Ok(id) => match &self.expected {
+                Some(expected) if id != *expected => {
+                    Err(Error::General(format!("the server is {id}, not {expected}")))
+                }
+                _ => Ok(ServerCertVerified::assertion()),
+            },
             Err(error) => Err(Error::General(error.to_string())),
         }
     }
