@@ -93,7 +93,7 @@ fn an_operator_checks_the_flags_and_variables_of_consuls_own_command() {
 
 #[test]
 fn the_reference_is_a_table_of_all_settings() {
-    let reference = settings_reference();
+    let reference = settings_reference(Role::Mesh);
     assert!(reference.starts_with("| key | type | allowed | default | meaning |\n"));
     assert!(
         reference

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gateway_app::settings::{Role, TerminatingSettings, settings_reference};
+use gateway_app::settings::{Role, Settings, settings_reference};
 use gateway_app::terminating::TerminatingKept;
 use gateway_runtime::metrics::Metrics;
 use gateway_runtime::reason::Reason;
@@ -16,18 +16,19 @@ fn document(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// To bring the document up to date: `UPDATE_DOCS=1 cargo test -p gateway-app --test docs`.
+/// To bring the documents up to date: `UPDATE_DOCS=1 cargo test -p gateway-app --test docs`.
 #[test]
 fn the_settings_are_those_of_the_table() {
     const BEGIN: &str = "<!-- settings: made from the code -->\n";
     const END: &str = "<!-- end of settings -->\n";
-    for (role, name) in [(Role::Mesh, "mesh-gw.md"), (Role::Terminating, "terminating-gw.md")] {
-        let text = document(name);
+    for role in [Role::Mesh, Role::Terminating] {
+        let name = format!("{}.md", role.program());
+        let text = document(&name);
         let (before, rest) = text.split_once(BEGIN).unwrap();
         let (documented, after) = rest.split_once(END).unwrap();
         let reference = format!("\n{}\n", settings_reference(role).trim());
         if std::env::var_os("UPDATE_DOCS").is_some() {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(&name);
             std::fs::write(path, format!("{before}{BEGIN}{reference}\n{END}{after}")).unwrap();
             continue;
         }
@@ -48,22 +49,22 @@ fn every_reason_has_its_row() {
 
 #[test]
 fn every_metric_is_documented() {
-    let documented = |metrics: &Metrics, text: &str| {
-        for line in metrics.encode().lines() {
-            if let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
-                assert!(text.contains(&format!("`{name}")), "the documentation lacks {name}");
-            }
-        }
-    };
-    let metrics = Arc::new(Metrics::new(10));
+    let metrics = Metrics::new(10);
     metrics.set_build_info("0", "mesh-gw");
-    let service = metrics.service("web");
-    service.opened();
-    let common = document("mesh-gw.md");
-    documented(&metrics, &common);
+    metrics.service("web").opened();
+    documents("mesh-gw.md", &metrics);
+    metrics.service("web").judged(Verdict::Allow, "intention");
+    let settings = Settings::defaults(Role::Terminating).unwrap();
+    let metrics = Arc::new(metrics);
+    let _kept = TerminatingKept::new(&settings.terminating, &metrics, 1);
+    documents("terminating-gw.md", &metrics);
+}
 
-    // What a terminating gateway has besides stands on its own page.
-    let _kept = TerminatingKept::new(&TerminatingSettings::default(), &metrics, 1);
-    service.judged(Verdict::Allow, "default");
-    documented(&metrics, &format!("{common}{}", document("terminating-gw.md")));
+fn documents(name: &str, metrics: &Metrics) {
+    let text = document(name);
+    for line in metrics.encode().lines() {
+        if let Some(metric) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
+            assert!(text.contains(&format!("`{metric}")), "docs/{name} lacks {metric}");
+        }
+    }
 }

@@ -255,7 +255,7 @@ fn usage_errors_and_bad_settings_have_codes_of_their_own() {
 #[test]
 fn the_help_has_every_flag_and_command() {
     let help = call(&["--help"]).out;
-    for key in crate::settings::Key::flags() {
+    for key in crate::settings::Key::flags(Role::Mesh) {
         let end = if key.is_switch() { "[=" } else { " " };
         assert!(help.contains(&format!("--{}{end}", key.flag())), "{}: {help}", key.name);
     }

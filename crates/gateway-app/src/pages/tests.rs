@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gateway_runtime::record::Verdict;
+use gateway_runtime::registry::Authorization;
 use gateway_state::mesh::Target;
 use serde_json::{Value, json};
 
@@ -38,6 +40,7 @@ fn row(id: u64, service: &str) -> ConnRow {
         bytes_up: 7,
         bytes_down: 9,
         spliced: true,
+        authorization: None,
     }
 }
 
@@ -58,7 +61,7 @@ fn a_query_is_bounded_and_forgiving() {
 
 #[test]
 fn a_connection_is_shown_with_all_that_is_known() {
-    let page = connections(3, &[row(1, "billing")], &query(""));
+    let page = connections(3, &[row(1, "billing")], &query(""), false);
     assert_eq!((&page["open"], &page["shown"]), (&json!(3), &json!(1)));
     assert_eq!(
         page["connections"][0],
@@ -70,14 +73,40 @@ fn a_connection_is_shown_with_all_that_is_known() {
     );
 }
 
+/// Where clients are judged each row says by whose word it is open, also while that is not known.
+#[test]
+fn a_judged_connection_names_source_destination_and_intention() {
+    let authorization = Authorization {
+        source: "spiffe://x.consul/ns/default/dc/dc1/svc/web".into(),
+        verdict: Verdict::Allow,
+        intention: "intention web => billing (precedence 9): allow".into(),
+        proof: Arc::new(()),
+    };
+    let judged = ConnRow { authorization: Some(Arc::new(authorization)), ..row(1, "billing") };
+    let page = connections(2, &[judged, row(2, "billing")], &query(""), true);
+    let shown = |row: usize| {
+        ["source", "destination", "verdict", "intention"].map(|key| page["connections"][row][key].clone())
+    };
+    assert_eq!(
+        shown(0),
+        [
+            "spiffe://x.consul/ns/default/dc/dc1/svc/web",
+            "billing",
+            "allow",
+            "intention web => billing (precedence 9): allow"
+        ]
+    );
+    assert_eq!(shown(1), [Value::Null, json!("billing"), Value::Null, Value::Null]);
+}
+
 #[test]
 fn lists_of_connections_are_bounded_and_filtered() {
     let rows: Vec<_> = (0..20_000).map(|id| row(id, if id % 2 == 0 { "even" } else { "odd" })).collect();
-    let shown = |text: &str| connections(rows.len(), &rows, &query(text))["shown"].clone();
+    let shown = |text: &str| connections(rows.len(), &rows, &query(text), false)["shown"].clone();
     assert_eq!(shown(""), 100);
     assert_eq!(shown("limit=3"), 3);
     assert_eq!(shown("limit=50000"), 10_000);
-    let odd = connections(rows.len(), &rows, &query("service=odd&limit=2"));
+    let odd = connections(rows.len(), &rows, &query("service=odd&limit=2"), false);
     let ids: Vec<_> = odd["connections"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect();
     assert_eq!(ids, [1, 3]);
 }
@@ -155,7 +184,7 @@ fn the_limit_counts_endpoints_over_all_names() {
 fn the_snapshot_shows_names_files_and_settings_with_their_origin() {
     let catalog = Catalog::example();
     let settings = catalog.settings(&[("GATEWAY_TIMERS_HELLO", "3s")]);
-    let page = snapshot(&catalog.snapshot(), &settings, &query(""));
+    let page = snapshot(&*catalog.snapshot(), &settings, &query(""));
     assert_eq!(page["mesh"]["datacenter"], "fra1");
     assert_eq!(page["names"]["total"], 4);
     let names = page["names"]["rows"].as_array().unwrap();
@@ -168,6 +197,6 @@ fn the_snapshot_shows_names_files_and_settings_with_their_origin() {
     assert_eq!(*hello, json!({ "value": "3s", "origin": "environment GATEWAY_TIMERS_HELLO" }));
     assert_eq!(page["settings"]["workers"]["origin"], "default");
 
-    let one = snapshot(&catalog.snapshot(), &settings, &query("limit=1"));
+    let one = snapshot(&*catalog.snapshot(), &settings, &query("limit=1"));
     assert_eq!((&one["names"]["total"], one["names"]["rows"].as_array().unwrap().len()), (&json!(4), 1));
 }

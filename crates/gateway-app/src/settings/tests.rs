@@ -11,6 +11,9 @@ use super::*;
 mod consul;
 mod precedence;
 mod registration;
+mod terminating;
+
+use terminating::terminating_defaults;
 
 /// Sources as a test writes them.
 #[derive(Default)]
@@ -289,6 +292,7 @@ fn every_default_arrives_in_its_field() {
             remote_keepalive_probes: 4,
         },
         ejection: Ejection { consecutive_failures: 5, base: 30 * second, max: 300 * second, max_percent: 10 },
+        terminating: terminating_defaults(),
         notes: Vec::new(),
         warnings: Vec::new(),
         shown: given().good().shown,
@@ -345,7 +349,7 @@ fn every_key_can_be_set_from_every_source() {
         "deregister_after_critical" => "2m",
         _ => "45s",
     };
-    for key in Key::all() {
+    for key in Key::all(Role::Mesh) {
         let value = another(key);
         // Two settings of one file may not contradict each other.
         let calm = || given().variable("GATEWAY_EJECTION_MAX", "2h");
@@ -371,7 +375,7 @@ fn every_key_can_be_set_from_every_source() {
         };
         let by_file = company().file(&line).good();
         assert!(matches!(by_file.origin(key.name), Some(Origin::File { .. })), "{}", key.name);
-        if Key::flags().any(|flag| flag.name == key.name) {
+        if Key::flags(Role::Mesh).any(|flag| flag.name == key.name) {
             let by_flag = company().flag(key.name, value).good();
             assert_eq!(by_flag.origin(key.name), Some(&Origin::Flag(key.flag())));
         }
@@ -573,9 +577,9 @@ fn the_limit_of_connections_follows_the_descriptors() {
 
 #[test]
 fn the_reference_has_every_key() {
-    let reference = settings_reference();
-    assert_eq!(reference.lines().count(), Key::all().count() + 2);
-    for key in Key::all() {
+    let reference = settings_reference(Role::Mesh);
+    assert_eq!(reference.lines().count(), Key::all(Role::Mesh).count() + 2);
+    for key in Key::all(Role::Mesh) {
         assert!(reference.contains(&format!("| `{}` | {} |", key.name, key.kind.name())), "{}", key.name);
     }
     assert!(reference.lines().all(|line| line.matches('|').count() == 6), "{reference}");

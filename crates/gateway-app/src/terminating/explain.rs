@@ -28,8 +28,7 @@ pub struct Question<'a> {
 
 /// The answer as a value. Its JSON is part of the interface.
 #[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Explanation {
+pub(super) struct Explanation {
     /// The server name that decides, lower-cased; absent where there is none.
     pub name: Option<String>,
     /// The linked service.
@@ -58,7 +57,7 @@ pub struct Explanation {
 
 /// One intention that is looked at.
 #[derive(Clone, Debug, Serialize)]
-pub struct ExplainedRule {
+pub(super) struct ExplainedRule {
     /// Source, destination, precedence.
     pub intention: String,
     /// Whether it decides.

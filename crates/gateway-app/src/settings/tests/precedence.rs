@@ -53,8 +53,8 @@ fn a_variable_of_consul_is_above_the_file_and_below_our_own() {
         same(file().variable(variable, ""), other, "counts as unset when it is empty");
         same(file().variable(variable, other).variable(&ours, one), one, "gives way to our own");
         same(given().variable(&ours, "").variable(variable, one), one, "holds beside an empty one of ours");
-        if Key::flags().any(|flag| flag.name == key) {
-            let key = Key::named(key).unwrap().name;
+        if Key::flags(Role::Mesh).any(|flag| flag.name == key) {
+            let key = Key::named(Role::Mesh, key).unwrap().name;
             let flag = file().variable(variable, other).variable(&ours, other).flag(key, one);
             assert_eq!(flag.good().origin(key), Some(&Origin::Flag(key.replace('_', "-"))));
             same(flag, one, "gives way to a flag");
