@@ -108,7 +108,8 @@ async fn changed(world: &World, report: &mut Report, mut open: MeshConnection) -
     let peer = far_peer(&world.egress, &sni(world)).await?;
     world.intentions(&[])?;
     let written = Instant::now();
-    report.hop("operator", format!("rewrites {}", world.intentions_file().display()));
+    report.hop("operator", "rewrites the file with the intentions of ledger");
+    report.more(world.intentions_file().display());
     open.ended().await?;
     let took = written.elapsed();
     report.hop("frontend", format!("its open connection ended {} ms later", took.as_millis()));
@@ -138,13 +139,13 @@ async fn figures(world: &World, report: &mut Report) -> Result<()> {
         let labels = [("service", "ledger"), ("reason", reason)];
         let count = samples.sum("gateway_connections_total", &labels);
         report.hop("egress", format!("gateway_connections_total{{service=\"ledger\",reason=\"{reason}\"}} {count}"));
-        report.expect(count >= 1.0, "it counts them by reason", count);
+        report.expect(count >= 1.0, "it counts this one by its reason", count);
     }
     for verdict in ["allow", "deny"] {
         let labels = [("service", "ledger"), ("verdict", verdict)];
         let count = samples.sum(VERDICTS, &labels);
         report.hop("egress", format!("{VERDICTS}{{service=\"ledger\",verdict=\"{verdict}\"}} {count}"));
-        report.expect(count >= 1.0, "and by verdict", count);
+        report.expect(count >= 1.0, "and by its verdict", count);
     }
     Ok(())
 }
@@ -164,6 +165,8 @@ pub(crate) fn explain(world: &World, from: &str) -> Typed {
     let words = [
         world.egress_binary.display().to_string(),
         "explain".to_owned(),
+        "--service".to_owned(),
+        "egress".to_owned(),
         "--catalog".to_owned(),
         world.dc2_catalog.path().display().to_string(),
         "--from".to_owned(),
