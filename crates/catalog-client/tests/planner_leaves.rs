@@ -4,6 +4,7 @@ mod watch_world;
 
 use catalog_client::{
     planner::{FamilyId, Mode, PlanConfig, Planner, Rounds},
+    query::Ask,
     watch::Update,
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -167,4 +168,19 @@ async fn a_name_that_backs_off_is_not_asked_sooner() {
     assert_eq!(world.times(&path("s0")).len(), before, "a refusal is not asked again within 2.5 s");
     sleep(5 * SECOND).await;
     assert_eq!(world.times(&path("s0")).len(), before + 1);
+}
+
+/// What was seen to be written must not be missed because a server lags that knows nothing of it yet.
+#[tokio::test(start_paused = true)]
+async fn the_leader_is_asked_each_time_where_any_server_will_not_do() {
+    for any_server in [true, false] {
+        let world = World::http1();
+        let plan = Plan::begun(&world, 50, PlanConfig { any_server, ..seldom() }).await;
+        plan.planner.read_now(plan.family, "s7");
+        sleep(ROUND).await;
+        let (leader, any): (Vec<_>, Vec<_>) =
+            world.requests().into_iter().partition(|request| request.ask == Ask::Now);
+        assert!(leader.len() + any.len() > 50);
+        assert!(if any_server { leader.is_empty() } else { any.is_empty() }, "{any_server}");
+    }
 }

@@ -60,7 +60,7 @@ fn answers_of_every_version_are_read() {
         assert!(listeners.skipped.is_empty());
     }
     let own = sample(include_str!("registration/agent-service-1.21.json"));
-    assert_eq!(own.config.dns_discovery, DnsDiscovery::Strict);
+    assert_eq!(own.config.dns_discovery, Some(DnsDiscovery::Strict));
     assert_eq!(own.config.ignored, ["envoy_stats_tags"]);
 }
 

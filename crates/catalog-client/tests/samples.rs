@@ -190,10 +190,15 @@ fn intentions() {
     assert_eq!(lists.keys().map(|name| &**name).collect::<Vec<_>>(), ["billing-db", "nope", "web"]);
     assert_eq!(lists.get("nope").map(Vec::len), Some(0), "null");
     assert_eq!(lists.get("web").map(|list| list[0]["Precedence"].as_u64()), Some(Some(9)));
-    let lists = read(&query, "1.21/intentions-match-two.json");
+    let lists = read(&IntentionMatch::<Value>::new(["web", "echo"]), "1.21/intentions-match-two.json");
     assert!(lists.get("echo").is_some_and(|list| list.len() > 2));
     for sample in ["1.10.1/intentions-match-unknown.json", "1.21/intentions-match-unknown.json"] {
-        assert_eq!(read(&query, sample).get("nope").map(Vec::len), Some(0));
+        assert_eq!(read(&IntentionMatch::<Value>::new(["nope"]), sample).get("nope").map(Vec::len), Some(0));
+    }
+    // What says nothing about a name that was asked for is no answer: least of all "nobody may be denied".
+    for body in ["null", "{}", r#"{"web":null}"#, r#"{"web":[],"Api":[]}"#] {
+        let error = IntentionMatch::<Value>::new(["web", "api"]).decode(&Bytes::from_static(body.as_bytes()));
+        assert!(error.is_err_and(|error| error.contains("nothing about")), "{body}");
     }
 }
 

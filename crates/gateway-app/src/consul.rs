@@ -154,7 +154,7 @@ fn config(settings: &Settings, consul: &ConsulSettings, own: Own) -> ConsulConfi
         datacenters_every: tuning.poll_datacenters,
         ready_within: tuning.ready,
         settle: tuning.settle,
-        only: None,
+        ..ConsulConfig::new(kind(settings.role), &settings.service, Own::OnlyOne)
     }
 }
 

@@ -21,6 +21,7 @@ mod readiness;
 mod report;
 mod role;
 mod state;
+mod terminating;
 mod view;
 
 pub use config::{ConsulConfig, Own};
@@ -28,6 +29,7 @@ pub use handle::ConsulHandle;
 pub use like::Like;
 pub use role::ConsulRole;
 pub use state::{SourceState, Traffic};
+pub use terminating::LeafConfig;
 pub use view::ConsulView;
 
 use crate::publish::{Publisher, Reader};

@@ -20,6 +20,7 @@ use crate::{
     role::Role,
 };
 use mesh_endpoints::SetPolicy;
+pub(crate) use references::Named;
 use report::Counters;
 use state::State;
 use std::{

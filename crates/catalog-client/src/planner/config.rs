@@ -38,6 +38,9 @@ pub struct PlanConfig {
     pub rounds: Rounds,
     /// Names of a family; those beyond are not read, counted and logged. Default 20,000.
     pub max_names: usize,
+    /// Whether any server may answer reads in turn, be it that it lags a little. `false`: the leader, each time, for what
+    /// must not be missed once it was seen that it was written. Default `true`.
+    pub any_server: bool,
 }
 
 impl PlanConfig {
@@ -75,6 +78,7 @@ impl Default for PlanConfig {
             check_reaches: Duration::from_millis(500),
             rounds: Rounds::default(),
             max_names: 20_000,
+            any_server: true,
         }
     }
 }

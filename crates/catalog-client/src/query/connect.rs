@@ -180,6 +180,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Query for IntentionMatch<T> {
 
     fn decode(&self, body: &Bytes) -> Result<Self::Document, String> {
         let lists: BTreeMap<Box<str>, Option<Vec<T>>> = decode_json(body)?;
+        // `null` under a name is none. A name that is not there is not answered, and must not look like none.
+        if let Some(name) = self.names.iter().find(|name| !lists.contains_key(*name)) {
+            return Err(format!("it has nothing about {name:?}"));
+        }
         Ok(lists.into_iter().map(|(name, list)| (name, list.unwrap_or_default())).collect())
     }
 }

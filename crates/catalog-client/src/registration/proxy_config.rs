@@ -22,8 +22,8 @@ pub struct GatewayProxyConfig {
     /// `connect_timeout_ms`: time for a TCP connection. `None` for the default (5 s with Envoy), also for
     /// anything below 1 ms.
     pub connect_timeout: Option<Duration>,
-    /// `envoy_dns_discovery_type`.
-    pub dns_discovery: DnsDiscovery,
+    /// `envoy_dns_discovery_type`; `None`: not written, which Consul takes for [`DnsDiscovery::Logical`].
+    pub dns_discovery: Option<DnsDiscovery>,
     /// `envoy_gateway_remote_tcp_*`: keepalive towards gateways of other datacenters.
     pub remote_keepalive: Option<RemoteKeepalive>,
     /// `max_inbound_connections`; `None` for no limit.
@@ -75,7 +75,7 @@ impl GatewayProxyConfig {
         let bind_addresses =
             keys.addresses(&["envoy_gateway_bind_addresses", "envoy_mesh_gateway_bind_addresses"]);
         let connect_timeout = keys.positive("connect_timeout_ms");
-        let dns = keys.text("envoy_dns_discovery_type").unwrap_or_default();
+        let dns = keys.text("envoy_dns_discovery_type");
         let keepalive = RemoteKeepalive {
             time: keys.seconds("envoy_gateway_remote_tcp_keepalive_time"),
             interval: keys.seconds("envoy_gateway_remote_tcp_keepalive_interval"),
@@ -91,10 +91,10 @@ impl GatewayProxyConfig {
             bind_tagged_addresses,
             bind_addresses,
             connect_timeout: connect_timeout.map(|time| Duration::from_millis(time.into())),
-            dns_discovery: match dns.to_ascii_lowercase().as_str() {
+            dns_discovery: dns.map(|dns| match dns.to_ascii_lowercase().as_str() {
                 "strict_dns" => DnsDiscovery::Strict,
                 _ => DnsDiscovery::Logical,
-            },
+            }),
             remote_keepalive: keepalive_on.then_some(keepalive),
             max_inbound_connections,
             protocol: protocol.map_or_else(|| "tcp".to_owned(), |text| text.to_ascii_lowercase()),

@@ -149,6 +149,12 @@ impl Loop {
         Sent::new(ask, wait, now)
     }
 
+    /// The same of the leader, each time.
+    pub(crate) fn send_to_leader(&self, now: Instant, config: &WatchConfig) -> Sent {
+        let ask = if self.takes_any(now, config) { Ask::Stale } else { Ask::Now };
+        Sent::new(ask, Duration::ZERO, now)
+    }
+
     /// A read in turn begins: of any server, as long as they do not lag.
     pub(crate) fn send_in_turn(&mut self, now: Instant, config: &WatchConfig) -> Sent {
         let known = self.applied.is_some() && !self.doubts_stale && self.lower.is_none();

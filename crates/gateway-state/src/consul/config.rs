@@ -1,12 +1,13 @@
 //! What a source has to be told.
 
-use super::Like;
+use super::{LeafConfig, Like};
 use crate::mesh::SetPolicy;
 use catalog_client::{
     capability::CapabilityConfig,
     planner::PlanConfig,
     registration::{GatewayKind, GatewayRegistration, Place, RegistrarConfig},
 };
+use intentions::DefaultPolicy;
 use std::time::Duration;
 
 /// How a source reads its Consul.
@@ -38,6 +39,13 @@ pub struct ConsulConfig {
     pub capabilities: CapabilityConfig,
     /// How often the list of datacenters, which cannot be waited for, is read. Default 30 s.
     pub datacenters_every: Duration,
+    /// Terminating gateways: how the certificates of linked services are followed.
+    pub leaves: LeafConfig,
+    /// Terminating gateways: how often the intentions of each linked service are read although no list says that they
+    /// were written. Default 60 s.
+    pub intentions_every: Duration,
+    /// Terminating gateways: what happens where no intention decides; `None`, the default: what Consul says.
+    pub default_policy: Option<DefaultPolicy>,
     /// How long to wait at the start for services whose reads fail, before serving without them.
     /// Default 10 s.
     pub ready_within: Duration,
@@ -92,6 +100,9 @@ impl ConsulConfig {
             registrar: RegistrarConfig::default(),
             capabilities: CapabilityConfig::default(),
             datacenters_every: Duration::from_secs(30),
+            leaves: LeafConfig::default(),
+            intentions_every: Duration::from_secs(60),
+            default_policy: None,
             ready_within: Duration::from_secs(10),
             settle: Duration::from_millis(5),
         }

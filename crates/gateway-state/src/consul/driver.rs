@@ -21,6 +21,7 @@ use catalog_client::{
     planner::Planner,
     watch::{AgentState, Row, State},
 };
+use sight::Seen;
 use std::time::Instant;
 use tokio::{
     sync::mpsc,
@@ -70,7 +71,7 @@ impl<R: ConsulRole> Driver<R> {
                     self.take_what_is_there();
                 }
                 found = finished(&mut core.probing) => self.learn(found),
-                sees = finished(&mut core.sight.checking) => self.settle_doubt(sees.flatten()),
+                seen = finished(&mut core.sight.checking) => self.settle_doubt(seen.flatten()),
                 ended = finished(&mut core.own.registering) => core.registrar_ended(ended),
                 () = core::changed(&mut core.own.registration) => {
                     core.registration_changed();
@@ -117,9 +118,16 @@ impl<R: ConsulRole> Driver<R> {
         self.role.learned(&mut self.core);
     }
 
-    fn settle_doubt(&mut self, sees: Option<bool>) {
-        if self.core.sight.settle(sees, self.role.held_back()) {
-            self.role.let_go(&mut self.core);
+    fn settle_doubt(&mut self, seen: Option<Seen>) {
+        if let Some(granted) = self.core.sight.settle(seen, self.role.held_back()) {
+            self.role.let_go(&mut self.core, &granted);
+        }
+    }
+
+    fn look_into_doubt(&mut self, now: Instant) {
+        if self.core.sight.is_due(now) {
+            let (witnesses, doubted) = (R::Part::witnesses(&self.core), self.role.doubted());
+            self.core.sight.look(self.core.client.clone(), witnesses, doubted);
         }
     }
 
@@ -142,7 +150,7 @@ impl<R: ConsulRole> Driver<R> {
     /// Publishes what has come together, and says how things are.
     fn step(&mut self, now: Instant) {
         self.core.look_after_the_agent(now);
-        self.core.look_into_doubt(now);
+        self.look_into_doubt(now);
         self.role.tick(&mut self.core, now);
         self.role.set_identity(self.core.identity.complete(&self.core.config).ok());
         match self.core.published {

@@ -22,12 +22,13 @@ use catalog_client::{
     health::{HealthEntry, Interner, Pairs},
     planner::{FamilyId, WatchId},
     query::CriticalCheck,
+    registration::DnsDiscovery,
     watch::Update,
 };
 use doubt::Doubt;
 use names::Names;
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -112,14 +113,16 @@ impl Part<MeshRole> for Mesh {
     }
 
     fn set_own(&mut self, read: own::Read) {
-        self.assembler.set_own(read.options, read.only_first_name);
+        // Consul's own default; of a row of the catalog it is not known, and then all names count.
+        let only_first = read.is_of_agent && read.dns_discovery != Some(DnsDiscovery::Strict);
+        self.assembler.set_own(read.options, only_first);
     }
 
     fn set_identity(&mut self, identity: Option<MeshIdentity>) {
         self.assembler.set_identity(identity);
     }
 
-    fn let_go(&mut self, core: &mut Core<Answer>) {
+    fn let_go(&mut self, core: &mut Core<Answer>, _granted: &BTreeSet<Arc<str>>) {
         self.settle_doubt(core);
     }
 

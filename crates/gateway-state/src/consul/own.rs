@@ -15,7 +15,10 @@ use std::{
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Read {
     pub(super) options: OwnOptions,
-    pub(super) only_first_name: bool,
+    /// `envoy_dns_discovery_type`, where it is written.
+    pub(super) dns_discovery: Option<DnsDiscovery>,
+    /// The agent has said it, with all its options.
+    pub(super) is_of_agent: bool,
     /// What could not be honoured, for the log.
     pub(super) notes: Vec<String>,
 }
@@ -42,7 +45,7 @@ pub(super) fn of_service(own: &OwnService, config: &ConsulConfig, is_local: impl
         remote_keepalive: keepalive,
         max_connections: own.config.max_inbound_connections,
     };
-    Read { options, only_first_name: own.config.dns_discovery == DnsDiscovery::Logical, notes }
+    Read { options, dns_discovery: own.config.dns_discovery, is_of_agent: true, notes }
 }
 
 /// What the catalog says, which has no options: where it is, it listens.

@@ -2,7 +2,7 @@
 
 use super::{driver::Core, own, readiness::Question, state::Traffic};
 use crate::{role::Role, snapshot::MeshIdentity};
-use std::{fmt, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Instant};
 
 /// A role that can run from a Consul.
 pub trait ConsulRole: Role {
@@ -39,10 +39,20 @@ pub trait Part<R: ConsulRole>: Send + Sized + 'static {
     /// Who and where the gateway is, once that is known.
     fn set_identity(&mut self, identity: Option<MeshIdentity>);
 
-    /// The token sees nodes: lists that were held back for being empty are what they say.
-    fn let_go(&mut self, core: &mut Core<Self::Answer>);
+    /// Services that are on some node: a token that sees none of them sees no nodes.
+    fn witnesses(_core: &Core<Self::Answer>) -> Vec<String> {
+        vec!["consul".to_owned()]
+    }
 
-    /// So many lists are held back.
+    /// Services that something is held back of, where the token has rights service by service: they are asked for.
+    fn doubted(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    /// The token sees nodes, and may read these of [`doubted`](Self::doubted): what was held back is what it says.
+    fn let_go(&mut self, core: &mut Core<Self::Answer>, granted: &BTreeSet<Arc<str>>);
+
+    /// So many lists of instances are held back.
     fn held_back(&self) -> usize;
 
     /// Services with connections, and services that fail.

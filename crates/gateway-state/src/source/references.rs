@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// What is known of the named files.
 #[derive(Debug, Default)]
-pub(super) struct Named {
+pub(crate) struct Named {
     known: HashMap<PathBuf, Known>,
     /// Asked for since the last [`Self::start`].
     used: HashSet<PathBuf>,
@@ -32,22 +32,22 @@ struct Known {
 
 impl Named {
     /// All files that the documents of the last round name.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.used.iter().map(PathBuf::as_path)
     }
 
     /// Starts a round: what is not asked for in it is not named any more.
-    pub(super) fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.used.clear();
     }
 
     /// Drops what the round did not ask for.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.known.retain(|path, _| self.used.contains(path));
     }
 
     /// Files that are not what they were when they were looked at.
-    pub(super) fn changed(&self) -> Vec<PathBuf> {
+    pub(crate) fn changed(&self) -> Vec<PathBuf> {
         let changed = self.known.iter().filter(|(path, known)| fingerprint(path) != known.fingerprint);
         changed.map(|(path, _)| path.clone()).collect()
     }

@@ -2,7 +2,10 @@
 
 use crate::document::{Body, Entry, MeshOptions, Resolver, ServiceDefaults};
 use mesh_endpoints::SetPolicy;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// The kinds of entries that a terminating gateway decides on, besides its own and intentions.
 pub(crate) const KINDS: &[&str] = &["service-resolver", "service-defaults", "proxy-defaults", "mesh"];
@@ -34,7 +37,7 @@ pub(super) struct Difference {
     /// Everything has to be compiled.
     pub(super) all: bool,
     /// Namespace and name in lower case.
-    pub(super) services: Vec<(String, String)>,
+    pub(super) services: HashSet<(String, String)>,
 }
 
 impl Config {

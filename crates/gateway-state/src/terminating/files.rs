@@ -62,6 +62,7 @@ impl Compile<TerminatingRole> for TerminatingCompiler {
         let links = expand(&catalog, mesh);
         self.put_in(&catalog, &links, mesh, references);
         let step = self.assembler.compile(unix(now));
+        let keys = links.keys(references);
         let identity = self.assembler.identity().filter(|in_use| **in_use != mesh.identity).cloned();
         let mut outcome = Outcome {
             changed: step.changed,
@@ -70,6 +71,7 @@ impl Compile<TerminatingRole> for TerminatingCompiler {
             rejected: Vec::new(),
             warnings: links.warnings(&catalog, &self.service, &self.options, mesh, root),
         };
+        outcome.warnings.extend(keys);
         let places = Places { catalog: &catalog, links: &links, root };
         for trouble in self.assembler.troubles() {
             let (document, problem) = places.of(trouble);
@@ -128,10 +130,7 @@ impl TerminatingCompiler {
                         (Err(why), _) | (_, Err(why)) => LeafInput::Failed(why),
                     }
                 }
-                None => {
-                    let why = format!("service {:?} is linked and there is no [[Leaf]] for it", key.name);
-                    LeafInput::Gone(why.into())
-                }
+                None => LeafInput::Gone("there is no [[Leaf]] for it".into()),
             };
             assembler.set_leaf(key, leaf);
         }

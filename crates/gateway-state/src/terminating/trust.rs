@@ -5,7 +5,7 @@ use super::{About, MeshIdentity, Trouble};
 use crate::{bytes::FileBytes, compile, document::MeshOptions};
 use intentions::LocalMesh;
 use mesh_id::{Datacenter, Partition, TrustDomain};
-use mtls::{MeshTls, TlsParameters, TrustBundle, UnixTime};
+use mtls::{MeshTls, SerialNumber, TlsParameters, TrustBundle, UnixTime};
 use std::{sync::Arc, time::Duration};
 
 /// The mesh as it is used.
@@ -77,7 +77,7 @@ impl MeshSlot {
             // The same roots hold in another part after one of them has begun or ended.
             let same = self.mesh.as_ref().filter(|before| {
                 before.roots.fingerprint() == mesh.roots.fingerprint()
-                    && before.roots.left_out().len() == mesh.roots.left_out().len()
+                    && left_out(&before.roots).eq(left_out(&mesh.roots))
                     && before.roots.trust_domain() == mesh.roots.trust_domain()
             });
             match same {
@@ -103,6 +103,11 @@ impl MeshSlot {
     pub(super) fn next_change(&self, now: UnixTime) -> Option<UnixTime> {
         self.mesh.as_ref()?.roots.next_change(now)
     }
+}
+
+/// Roots that are not used, and why; not for how long that is so.
+fn left_out(roots: &TrustBundle) -> impl Iterator<Item = (&SerialNumber, &'static str)> {
+    roots.left_out().iter().map(|root| (&root.anchor.serial, root.why.reason()))
 }
 
 impl Mesh {

@@ -1,7 +1,12 @@
 //! Random input: a lookup is what a slow and simple one says, and no bytes make the reader panic.
 
 use crate::support::{Catalog, MESH};
-use gateway_state::mesh::{Host, MeshTable, Rule, SetPolicy, Target, TargetEndpoint};
+use crate::terminating::shared::as_egress;
+use gateway_state::{
+    FileSource,
+    mesh::{Host, MeshTable, Rule, SetPolicy, Target, TargetEndpoint},
+    terminating::{TerminatingOptions, TerminatingRole},
+};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 use std::sync::Arc;
 
@@ -94,6 +99,15 @@ fn fragment() -> impl Strategy<Value = String> {
             "\n",
             "To = [\"a:1\"]\n",
             "SNI = \"*.a\"\n",
+            "Kind = \"terminating-gateway\"\nName = \"egress\"\n",
+            "Services = [{ Name = \"web\" }, { Name = \"*\", CAFile = \"a\" }]\n",
+            "[[Leaf]]\nService = \"web\"\nCertFile = \"a.toml\"\nKeyFile = \"a.json\"\n",
+            "Kind = \"service-intentions\"\n",
+            "Sources = [{ Name = \"*\", Action = \"allow\", Permissions = [{}] }]\n",
+            "Kind = \"service-defaults\"\n",
+            "Destination = { Addresses = [\"::1\"], Port = 1 }\n",
+            "Kind = \"proxy-defaults\"\nName = \"global\"\nConfig = { protocol = \"http\" }\n",
+            "Kind = \"mesh\"\nTLS.Incoming.TLSMinVersion = \"TLSv1_9\"\n",
         ])
         .prop_map(str::to_owned),
         any::<String>(),
@@ -116,5 +130,6 @@ proptest! {
             std::fs::write(catalog.path(name), contents).expect("a file");
         }
         let _ = catalog.load();
+        let _ = FileSource::<TerminatingRole>::load(&catalog.path(""), &as_egress(TerminatingOptions::default()));
     }
 }

@@ -5,4 +5,4 @@ mod change;
 mod names;
 mod pki;
 mod rules;
-mod shared;
+pub(crate) mod shared;

@@ -149,7 +149,8 @@ impl Schedule {
             Work::Read if blocks && !entry.idle && !entry.inner.will_wait() => {
                 entry.inner.send(now, &config.watch)
             }
-            Work::Read | Work::Sweep => entry.inner.send_in_turn(now, &config.watch),
+            Work::Read | Work::Sweep if config.any_server => entry.inner.send_in_turn(now, &config.watch),
+            Work::Read | Work::Sweep => entry.inner.send_to_leader(now, &config.watch),
         };
         let first = sent.ask == Ask::Now && entry.inner.is_new();
         match work {

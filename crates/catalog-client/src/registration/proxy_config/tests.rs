@@ -10,7 +10,7 @@ fn nothing_is_the_default() {
     let config = GatewayProxyConfig::default();
     assert_eq!(config.connect_timeout, None);
     assert_eq!((config.no_default_bind, config.bind_tagged_addresses), (false, false));
-    assert_eq!((config.protocol.as_str(), config.dns_discovery), ("tcp", DnsDiscovery::Logical));
+    assert_eq!((config.protocol.as_str(), config.dns_discovery), ("tcp", None));
     assert_eq!((config.remote_keepalive, config.max_inbound_connections), (None, None));
     assert!(config.ignored.is_empty() && config.problems.is_empty());
 }
@@ -71,7 +71,7 @@ fn the_rest_is_read() {
     assert_eq!((keepalive.time, keepalive.interval), (Some(Duration::from_secs(300)), None));
     assert_eq!(keepalive.probes, Some(3));
     assert_eq!((config.max_inbound_connections, config.protocol.as_str()), (Some(99), "http"));
-    assert_eq!(config.dns_discovery, DnsDiscovery::Strict);
+    assert_eq!(config.dns_discovery, Some(DnsDiscovery::Strict));
     // Values without the switch are no keepalive.
     assert_eq!(read(&json!({"envoy_gateway_remote_tcp_keepalive_time": 300})).remote_keepalive, None);
 }

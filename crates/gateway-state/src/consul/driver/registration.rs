@@ -177,7 +177,11 @@ impl<A: Send + 'static> Core<A> {
     pub(super) fn listed_rows(&mut self, id: &str, update: Update<Vec<HealthEntry>>) {
         if let Update::Changed { document, .. } = update {
             let rows = document.unwrap_or_default();
-            self.listed(rows.iter().any(|row| *row.service.id == *id));
+            let listed = rows.iter().any(|row| *row.service.id == *id);
+            if listed {
+                self.sight.saw_itself();
+            }
+            self.listed(listed);
         }
     }
 
@@ -243,6 +247,9 @@ impl<A: Send + 'static> Core<A> {
     pub(super) fn registration_changed(&mut self) {
         let Some(registrar) = &self.own.registrar else { return };
         let status = registrar.status();
+        if status.visible == Some(true) {
+            self.sight.saw_itself();
+        }
         self.listed(status.visible != Some(false));
         if status.state == Registered::Registered && self.own.since != status.counts.registered {
             self.own.since = status.counts.registered;

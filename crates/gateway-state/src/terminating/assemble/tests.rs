@@ -3,10 +3,10 @@
 mod input;
 mod properties;
 
-use super::*;
+use super::{build::of_answer, *};
 use crate::{
     mesh::RemoteKeepalive,
-    terminating::{LeafState, Lookup, Rule, Snapshot, Target},
+    terminating::{About, LeafState, Lookup, Rule, Snapshot, Target},
 };
 use input::{DAY, Mesh, NOW, World, at, key, link, row, sni};
 use mtls::TlsDirectionDocument;
@@ -35,10 +35,19 @@ fn a_service_is_ready_when_everything_about_it_is_known() {
     it.set_instances(&web, vec![row("web", "10.0.0.1", json!({}))]);
     assert!(it.build(at(NOW)).is_none(), "without a mesh nothing has a name");
     it.set_mesh(mesh.identity(), mesh.roots());
+    it.set_default_policy(DefaultPolicy::Allow);
     let snapshot = it.build(at(NOW)).unwrap();
     assert_eq!((snapshot.generation, &*behind(&snapshot, "web")), (1, "no_intentions"));
+    let ops = mesh_id::SpiffeId::parse(&format!("spiffe://{}/ns/default/dc/dc1/svc/ops", input::TD)).unwrap();
+    let verdict = |snapshot: &TerminatingSnapshot| {
+        let rules = &snapshot.service(None, "web").unwrap().rules;
+        rules.check_connection(intentions::Source::Direct(&ops), intentions::Protocol::Tcp)
+    };
+    assert!(matches!(verdict(&snapshot), intentions::Verdict::Deny(_)), "not known is not the same as none");
     it.set_intentions(&web, Vec::new());
-    assert_eq!(behind(&it.build(at(NOW)).unwrap(), "web"), "no_leaf");
+    let snapshot = it.build(at(NOW)).unwrap();
+    assert!(matches!(verdict(&snapshot), intentions::Verdict::Allow(_)));
+    assert_eq!(behind(&snapshot, "web"), "no_leaf");
     it.set_waiting(&web, Some("its service-resolver is not known yet".into()));
     it.set_leaf(&web, mesh.leaf("web"));
     assert_eq!(behind(&it.build(at(NOW)).unwrap(), "web"), "waiting");
@@ -101,6 +110,7 @@ fn a_leaf_is_used_from_a_little_before_its_time_until_its_end() {
     loop {
         let next = world.it.next_change().unwrap().as_secs();
         assert!(next > now && next <= now + 3600, "{now} {next}");
+        assert!(next <= NOW + 4 * DAY, "it does not end: {:#?}", world.it.snapshot());
         now = next;
         let Some(snapshot) = world.it.build(at(now)) else { continue };
         if snapshot.warnings.iter().any(|it| it.message.contains("nine tenths")) {
@@ -281,6 +291,11 @@ fn of_two_services_that_differ_in_case_one_has_the_name() {
     assert_eq!(ready, [("Web", None), ("web", Some("same_name"))]);
     world.put_in_all();
     assert!(world.it.build(at(NOW)).is_none(), "and that settles it");
+    let mut lists = crate::entry_lists::EntryLists::new(crate::terminating::KINDS);
+    let resolver = json!([{ "Kind": "service-resolver", "Name": "web", "Subsets": { "v1": {} } }]);
+    lists.set("config", resolver.to_string().as_bytes());
+    world.it.set_config(Config::of(lists.entries(), "egress", "default", "default"));
+    assert_eq!(behind(&world.build(), "v1.web"), "10.0.0.1:46002*1", "an entry is of both");
     world.it.set_links(vec![link("web")]);
     let snapshot = world.build();
     assert_eq!((snapshot.services.len(), &*behind(&snapshot, "web")), (1, "10.0.0.1:46002*1"));

@@ -5,7 +5,7 @@ use super::{
     catalog::{Catalog, Key, lower},
 };
 use crate::{
-    catalog::{In, wildcard},
+    catalog::{In, References, wildcard},
     compile::is,
     document::{Body, Entry, Link, LinkTls, MeshDoc, nearest},
     problem::Problem,
@@ -110,6 +110,21 @@ impl<'a> Expanded<'a> {
         let dot = if key.is_empty() || link.path.is_empty() { "" } else { "." };
         let path = format!("{}{dot}{key}", link.path);
         Problem { file, line: Some(link.line), path, message, hint: None }
+    }
+
+    /// Private keys for TLS towards instances that others can read.
+    pub(super) fn keys(&self, references: &mut dyn References) -> Vec<Problem> {
+        let mut seen = BTreeSet::new();
+        let keys = self.links.values().filter_map(|one| one.link.tls.as_ref()?.client.as_ref());
+        let mut problems = Vec::new();
+        for (_, key) in keys.filter(|(_, key)| seen.insert(&key.path)) {
+            if let (Some(message), Some(entry)) = (references.key(key), self.entry) {
+                let file = PathBuf::from(&*entry.file.path);
+                let path = key.key.clone();
+                problems.push(Problem { file, line: Some(key.line), path, message, hint: None });
+            }
+        }
+        problems
     }
 
     /// What is doubtful about the entry, and about settings that name services.

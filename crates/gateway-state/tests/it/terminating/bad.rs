@@ -73,7 +73,7 @@ fn a_linked_service_without_a_leaf_is_an_error() {
         .write("egress.toml", &own_entry("Services = [{ Name = \"billing\" }, { Name = \"db\" }]\n"));
     assert_eq!(
         egress.problems(),
-        "egress.toml:4: Entry[0].Services[1].Name: service db: service \"db\" is linked and there is no [[Leaf]] for it"
+        "egress.toml:4: Entry[0].Services[1].Name: service db: there is no [[Leaf]] for it"
     );
 }
 

@@ -271,6 +271,23 @@ fn a_destination_has_a_name_for_each_address() {
 }
 
 #[test]
+fn a_key_that_others_can_read_is_a_warning() {
+    let entry = "Services = [{ Name = \"billing\", CAFile = \"tls/ca.pem\", CertFile = \"tls/cert.pem\", \
+                 KeyFile = \"tls/key.pem\", SNI = \"a.example\" }]\n";
+    let egress = Egress::with_entry(&["billing"], entry, &outside("billing", "10.0.0.1:1", ""));
+    let client = egress.ca.leaf("billing");
+    egress.catalog.write("tls/ca.pem", &egress.ca.pem());
+    egress.catalog.write("tls/cert.pem", &client.cert);
+    egress.private("tls/key.pem", &client.key);
+    assert_eq!(warnings(&egress.snapshot()), "");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+    std::fs::set_permissions(egress.catalog.path("tls/key.pem"), open).unwrap();
+    let said = egress.plain(&warnings(&egress.snapshot()));
+    assert!(said.starts_with("egress.toml:4: Entry[0].Services[0].KeyFile: the key "), "{said}");
+    assert!(said.contains("has mode 0640"), "{said}");
+}
+
+#[test]
 fn settings_are_by_service() {
     let rest = outside("billing", "10.0.0.1:1", "") + &outside("web", "10.0.0.2:1", "");
     let egress = Egress::new(&["billing", "web"], &rest);

@@ -1,4 +1,5 @@
 //! Certificates for tests.
+#![expect(clippy::expect_used, reason = "a test ends where its help ends")]
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,

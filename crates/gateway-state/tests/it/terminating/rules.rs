@@ -10,6 +10,7 @@ pub(crate) fn intentions(destination: &str, rows: &str) -> String {
 }
 
 /// What the rules of `to` say of `from`, and why.
+#[expect(clippy::unwrap_used, reason = "a test ends where its help ends")]
 pub(crate) fn verdict(snapshot: &TerminatingSnapshot, from: &str, to: &str) -> String {
     let id = SpiffeId::parse(&super::pki::uri(from)).unwrap();
     match service(snapshot, to).rules.check_connection(Source::Direct(&id), Protocol::Tcp) {

@@ -1,4 +1,5 @@
 //! A catalog with a terminating gateway, and looking at what becomes of it.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends where its help ends")]
 
 use super::pki::{Ca, Issued};
 use crate::support::{Catalog, Followed, TD, config};
