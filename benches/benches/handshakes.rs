@@ -1,7 +1,8 @@
 //! Mutual TLS: what a handshake costs the gateway, and what a change of roots costs with many services.
 //!
-//! Both ends run on one thread over memory. The time of `accept` is that of polling the server's future alone, so the
-//! client's work is not in it; `connect` is the same for our client.
+//! Both ends run on one thread over memory, and what is measured is the processor's time of that thread. The time of
+//! `accept` is that of polling the server's future alone, so the client's work is not in it; `connect` is the same for our
+//! client.
 
 #![allow(missing_docs, reason = "criterion's macros make public items without docs")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up ends")]
@@ -9,9 +10,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use gateway_benches::cpu::{self, CpuTime};
 use gateway_benches::mesh::{Anyone, Authority, TRUST_DOMAIN};
 use mesh_id::SpiffeId;
 use mtls::{
@@ -20,12 +22,13 @@ use mtls::{
 };
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
-/// Adds the time that polling takes.
+/// Adds the processor's time that polling takes.
 struct Timed<F> {
     future: Pin<Box<F>>,
     spent: Duration,
@@ -41,9 +44,9 @@ impl<F: Future> Future for Timed<F> {
     type Output = (Duration, F::Output);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let start = Instant::now();
+        let start = cpu::now();
         let polled = self.future.as_mut().poll(cx);
-        self.spent += start.elapsed();
+        self.spent += cpu::now().saturating_sub(start);
         polled.map(|output| (self.spent, output))
     }
 }
@@ -122,6 +125,55 @@ impl Bench {
         Arc::new(config)
     }
 
+    /// rustls alone: one fixed configuration that verifies a chain and nothing else.
+    fn plain(&self) -> tokio_rustls::TlsAcceptor {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.der()).expect("a good root");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .clear_root_hint_subjects()
+            .build()
+            .expect("a verifier");
+        let (chain, key) = self.authority.pair("web");
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .expect("versions")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .expect("a good certificate");
+        config.send_tls13_tickets = 1;
+        tokio_rustls::TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// Time in rustls alone.
+    fn accept_plain(
+        &self,
+        acceptor: &tokio_rustls::TlsAcceptor,
+        client: &Arc<ClientConfig>,
+        resumed: bool,
+    ) -> Duration {
+        self.runtime.block_on(async {
+            let (near, far) = duplex(1 << 16);
+            let name = ServerName::try_from("web.default.dc1.internal.test").expect("a name");
+            let connect = async {
+                let mut stream = tokio_rustls::TlsConnector::from(Arc::clone(client))
+                    .connect(name, far)
+                    .await
+                    .expect("connects");
+                let _ = stream.read_u8().await;
+            };
+            let accept = async {
+                let (spent, stream) = Timed::new(acceptor.accept(near)).await;
+                let mut stream = stream.expect("accepts");
+                assert_eq!(stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed), resumed);
+                stream.write_all(b"x").await.expect("writes");
+                stream.flush().await.expect("writes");
+                spent
+            };
+            tokio::join!(accept, connect).0
+        })
+    }
+
     /// Time in the acceptor.
     fn accept(&self, client: &Arc<ClientConfig>, resumed: bool) -> Duration {
         self.runtime.block_on(async {
@@ -169,7 +221,7 @@ impl Bench {
     }
 }
 
-fn handshakes(c: &mut Criterion) {
+fn handshakes(c: &mut Criterion<CpuTime>) {
     let bench = Bench::new();
     let mut group = c.benchmark_group("handshakes");
     group.sample_size(50);
@@ -189,6 +241,16 @@ fn handshakes(c: &mut Criterion) {
             b.iter_custom(|rounds| (0..rounds).map(|_| bench.accept(&client, resume)).sum());
         });
     }
+    let plain = bench.plain();
+    for (case, resume) in [("rustls-alone-13-full-x25519", false), ("rustls-alone-13-resumed-x25519", true)] {
+        let client = bench.client(&TLS13, false, resume);
+        if resume {
+            bench.accept_plain(&plain, &client, false);
+        }
+        group.bench_function(case, |b| {
+            b.iter_custom(|rounds| (0..rounds).map(|_| bench.accept_plain(&plain, &client, resume)).sum());
+        });
+    }
     for (case, resume) in [("connect-13-full-post-quantum", false), ("connect-13-resumed-post-quantum", true)]
     {
         let server = bench.server(resume);
@@ -203,7 +265,7 @@ fn handshakes(c: &mut Criterion) {
 }
 
 /// A thousand services: one leaf changes, all roots change.
-fn changes(c: &mut Criterion) {
+fn changes(c: &mut Criterion<CpuTime>) {
     let mut bench = Bench::new();
     let leaf = |name: &str| -> Leaf { bench.authority.leaf(name) };
     let leaves: Vec<_> =
@@ -245,7 +307,7 @@ fn changes(c: &mut Criterion) {
 }
 
 /// Reading documents: a leaf with its key, and roots.
-fn documents(c: &mut Criterion) {
+fn documents(c: &mut Criterion<CpuTime>) {
     let authority = Authority::new();
     let (chain, secret) = authority.pems("web");
     let id: SpiffeId = authority.id("web");
@@ -260,5 +322,9 @@ fn documents(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, handshakes, changes, documents);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = handshakes, changes, documents
+}
 criterion_main!(benches);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+pub mod cpu;
 pub mod mesh;
 
 /// The trust domain of every benchmark.

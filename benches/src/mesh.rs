@@ -34,6 +34,12 @@ impl Authority {
         self.0.pem()
     }
 
+    /// The same as DER.
+    #[must_use]
+    pub fn der(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
+    }
+
     /// The identity of a service.
     #[must_use]
     pub fn id(&self, service: &str) -> SpiffeId {

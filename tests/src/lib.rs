@@ -53,7 +53,7 @@ pub use hello::{Hello, group};
 pub use json_lines::JsonLines;
 pub use lab::{Lab, target_dir, test_name};
 pub use loopback::Loopback;
-pub use mesh_caller::{MeshCaller, MeshConnection};
+pub use mesh_caller::{MeshCaller, MeshConnection, NoHandshake};
 pub use netns::{Netns, Site, TwoDatacenters, may_use_namespaces};
 pub use nginx::Nginx;
 pub use pki::{Leaf, LeafFiles, LeafSpec, Pki};

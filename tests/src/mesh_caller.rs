@@ -1,6 +1,7 @@
 //! A caller that ends its own TLS at a gateway: with any certificate or none, any name in the hello, and sessions that it
 //! resumes. What honest sidecars do, and what they never do.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,7 +124,7 @@ impl MeshCaller {
         let name = ServerName::try_from(sni.to_owned())?;
         let connecting = TlsConnector::from(Arc::new(self.config.clone())).connect(name, stream);
         let stream = tokio::time::timeout(PATIENCE, connecting).await.context("no end of the handshake")?;
-        let stream = stream.with_context(|| format!("{sni} at {gateway} from {local}"))?;
+        let stream = stream.with_context(|| NoHandshake { local, sni: sni.to_owned(), gateway })?;
         let session = stream.get_ref().1;
         let certificate =
             session.peer_certificates().and_then(<[_]>::first).context("no certificate")?.clone();
@@ -136,6 +137,21 @@ impl MeshCaller {
             alpn: session.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
             stream: BufStream::new(stream.into()),
         })
+    }
+}
+
+/// What [`MeshCaller::connect`] adds to the error of a handshake.
+#[derive(Debug)]
+pub struct NoHandshake {
+    /// The caller's address, by which records name it.
+    pub local: SocketAddr,
+    sni: String,
+    gateway: SocketAddr,
+}
+
+impl fmt::Display for NoHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} from {}", self.sni, self.gateway, self.local)
     }
 }
 

@@ -29,6 +29,7 @@ macro_rules! moment {
 #[derive(Clone)]
 pub struct Pki {
     trust_domain: Arc<str>,
+    name: Arc<str>,
     issuer: Arc<Issuer<'static, KeyPair>>,
     root: CertificateDer<'static>,
     root_pem: Arc<str>,
@@ -83,12 +84,15 @@ impl Pki {
     /// # Errors
     /// When the trust domain cannot stand in a URI.
     pub fn of_age(trust_domain: &str, from: i64, to: i64) -> Result<Self> {
-        let mut params = root_params(trust_domain)?;
+        // As with Consul no two roots have the same name, not even of one trust domain.
+        let name = format!("pri-{:x}.consul.ca", fastrand::u64(..));
+        let mut params = root_params(trust_domain, &name)?;
         (params.not_before, params.not_after) = (moment!(from), moment!(to));
         let key = KeyPair::generate()?;
         let root = params.self_signed(&key)?;
         Ok(Pki {
             trust_domain: trust_domain.into(),
+            name: name.into(),
             root_pem: root.pem().into(),
             root: root.der().clone(),
             issuer: Arc::new(Issuer::new(params, key)),
@@ -145,7 +149,7 @@ impl Pki {
     /// # Errors
     /// When it cannot be signed.
     pub fn cross_signed(&self, by: &Pki) -> Result<String> {
-        let mut params = root_params(&self.trust_domain)?;
+        let mut params = root_params(&self.trust_domain, &self.name)?;
         (params.not_before, params.not_after) = (moment!(-DAY), moment!(7 * DAY));
         Ok(params.signed_by(self.issuer.key(), &by.issuer)?.pem())
     }
@@ -354,9 +358,9 @@ pub(crate) fn uri_of(cert: &CertificateDer<'_>) -> Result<String> {
     Ok(uris[0].to_owned())
 }
 
-fn root_params(trust_domain: &str) -> Result<CertificateParams> {
+fn root_params(trust_domain: &str, name: &str) -> Result<CertificateParams> {
     let mut params = CertificateParams::default();
-    params.distinguished_name = named("Development mesh CA");
+    params.distinguished_name = named(name);
     params.subject_alt_names = vec![uri(&format!("spiffe://{trust_domain}"))?];
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages =

@@ -173,7 +173,9 @@ impl AccessLog {
 
     /// Writes the line of a connection if it is wanted. Never waits for the file.
     pub fn write(&self, record: &ConnRecord<'_>) {
-        let Some(writer) = self.writer.as_ref().filter(|_| self.wants_all_or(record.is_problem())) else { return };
+        let Some(writer) = self.writer.as_ref().filter(|_| self.wants_all_or(record.is_problem())) else {
+            return;
+        };
         if self.mode == AccessLogMode::Problems && !self.within_rate() {
             return;
         }

@@ -400,9 +400,10 @@ impl ConnGuard {
             alpn: route.map_or(refusal.alpn, |route| route.alpn.as_deref()),
             service: route.map_or(refusal.service, |route| Some(&route.service)).map(ServiceMetrics::name),
             rule: route.map_or(refusal.rule, |route| Some(route.rule)),
-            source: authorization.map_or(refusal.source, |it| Some(&it.source)),
-            verdict: authorization.map_or(refusal.verdict, |it| Some(it.verdict)),
-            intention: authorization.map_or(refusal.intention, |it| Some(&it.intention)),
+            // A refusal is later than what it was authorized with: the rules may have changed in between.
+            source: refusal.source.or_else(|| authorization.map(|it| &*it.source)),
+            verdict: refusal.verdict.or_else(|| authorization.map(|it| it.verdict)),
+            intention: refusal.intention.or_else(|| authorization.map(|it| &*it.intention)),
             endpoint: route.map_or(refusal.endpoint, |route| Some(route.endpoint)),
             attempts: route.map_or(refusal.attempts, |route| route.attempts),
             opened: shared.epoch_wall + Duration::from_micros(entry.opened_us),

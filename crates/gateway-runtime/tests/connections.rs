@@ -308,10 +308,7 @@ fn open_connections_are_judged_again_and_cut_with_a_reason() {
         match proof {
             0 => Judgement::Keep,
             1 => Judgement::Change(self::authorization(Verdict::WouldDeny, "new", 1)),
-            _ => Judgement::Cut(
-                Reason::IntentionChanged,
-                self::authorization(Verdict::Deny, "new", 2),
-            ),
+            _ => Judgement::Cut(Reason::IntentionChanged, self::authorization(Verdict::Deny, "new", 2)),
         }
     });
     assert_eq!(seen, [0, 1, 2], "the one that was not judged yet is left alone");
@@ -368,6 +365,10 @@ fn a_denied_client_is_recorded_with_what_denied_it() {
         ..Refusal::default()
     };
     registered(&registry).refuse(Reason::Denied, refusal);
+    // Allowed a moment ago, by rules that have changed since.
+    let changed = registered(&registry);
+    changed.authorize(authorization(Verdict::Allow, "old", 0));
+    changed.refuse(Reason::Denied, refusal);
     let row = (Reason::Denied, Some(Verdict::Deny), Some("default policy: deny".to_owned()));
-    assert_eq!(*records.0.lock().unwrap(), [row]);
+    assert_eq!(*records.0.lock().unwrap(), [row.clone(), row]);
 }

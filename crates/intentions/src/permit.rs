@@ -21,7 +21,13 @@ pub enum Verdict {
 
 /// Leave to connect one connection with its destination. It is as large as a pointer and making it allocates nothing.
 ///
-/// It does not end by itself: whoever holds it asks again when the rules change.
+/// It does not end by itself: whoever holds it asks again when the rules change. Nobody but the check can make one:
+///
+/// ```compile_fail,E0423
+/// fn forge(decision: std::sync::Arc<intentions::Decision>) -> intentions::ConnPermit {
+///     intentions::ConnPermit(decision)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ConnPermit(Arc<Decision>);
 

@@ -192,3 +192,36 @@ fn pseudo_headers_and_host() {
     assert!(request(&with("host", "public.example", "deny"), &caller("web"), &both).is_err());
     assert!(request(&with("host", "api.example", "deny"), &caller("web"), &both).is_err());
 }
+
+/// Consul keeps partitions in the case in which they were written, and writes them in lower case into certificates.
+#[test]
+fn partitions_are_lower_case_in_certificates() {
+    let part1 = |name: &str| mesh_id::Partition::parse(name).unwrap();
+    let own = intentions::LocalMesh {
+        partition: part1("Part1"),
+        peers: vec![support::peer("peer1", support::PEER_DOMAIN, "Part1")],
+        ..mesh()
+    };
+    let destination = intentions::Destination { partition: part1("Part1"), ..destination("api") };
+    let row = |name: &str| json!({"SourceName": name, "DestinationName": "api", "DestinationPartition": "PART1", "Action": "allow"});
+    let mut named = row("cron");
+    named["SourcePartition"] = "Part1".into();
+    let mut of_peer = row("web");
+    of_peer["SourcePeer"] = "peer1".into();
+    let rows = support::parsed(&json!([row("web"), named, of_peer]));
+    let rules = RuleSet::compile(&destination, &rows, Deny, &own);
+    let plain = Request::new("/");
+    assert_eq!(rules.intentions().len(), 3);
+    for (who, protocol, expected) in [
+        ("part1|web", Tcp, true),
+        ("part1|cron", Http, true),
+        ("Part1|web", Tcp, false),
+        ("web", Tcp, false),
+        ("p/part1|web", Tcp, true),
+        ("p/web", Tcp, false),
+        ("part1|mgw>p/part1|web", Http, true),
+        ("mgw>p/part1|web", Http, false),
+    ] {
+        assert_eq!(allowed(&rules, &caller(who), protocol, &plain).is_ok(), expected, "{who}");
+    }
+}

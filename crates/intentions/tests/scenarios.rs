@@ -194,6 +194,23 @@ fn s33_a_denying_header_is_found_on_any_line_and_on_all_of_them_joined() {
 }
 
 #[test]
+fn what_is_no_text_is_in_doubt() {
+    let regex = |action: &str, invert: bool| {
+        let first = json!({"Action": action, "HTTP": {"Header": [{"Name": "x-role", "Regex": ".*ops", "Invert": invert}]}});
+        rules_of(&web(&json!([first, {"Action": "allow", "HTTP": {"PathExact": "/open"}}])), Deny)
+    };
+    let bytes = |path: &str| {
+        let mut request = Request::new(path);
+        request.headers.append("x-role", http::HeaderValue::from_bytes(b"\xffops").unwrap());
+        request
+    };
+    for invert in [false, true] {
+        assert!(request(&regex("deny", invert), &caller("web"), &bytes("/open")).is_err(), "{invert}");
+        assert!(request(&regex("allow", invert), &caller("web"), &bytes("/")).is_err(), "{invert}");
+    }
+}
+
+#[test]
 fn s34_a_regular_expression_matches_the_whole_path() {
     assert!(http(&["web [A ~/v[12]]"], Deny, "web", "/v1/x").is_err());
     assert!(http(&["web [A ~/v[12]]"], Deny, "web", "/v1").is_ok());

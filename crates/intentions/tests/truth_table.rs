@@ -137,8 +137,9 @@ fn callers_get_what_the_table_says() {
 #[test]
 fn an_identity_that_is_not_written_as_consul_writes_it_is_denied_under_either_default() {
     for default in [Allow, Deny] {
-        let rules = rules(&["web D", "* A"], default);
-        for (name, protocol) in ["w%65b", "default|web"].iter().flat_map(|name| [(name, Tcp), (name, Http)]) {
+        let rules = rules(&["web D", "* A", "p/web D", "p/* A"], default);
+        let certificates = ["w%65b", "default|web"].iter().flat_map(|name| [(*name, Tcp), (*name, Http)]);
+        for (name, protocol) in certificates.chain([("p/w%65b", Tcp), ("mgw>p/w%65b", Http)]) {
             let denial = allowed(&rules, &caller(name), protocol, &Request::new("/")).unwrap_err();
             assert_eq!(denial, "the caller's identity is not written as Consul writes it: deny");
         }

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::leaf::{Leaf, LeafAge, LeafKey};
 use crate::sessions::SessionScope;
-use crate::store::{Generations, MeshTls, Shared, Versioned};
+use crate::store::{Common, Generations, MeshTls, Versioned};
 use crate::trust::{Expect, TrustSet, Trusts};
 use crate::verifier::signature_checks;
 use crate::{BUFFER_LIMIT, Error, HandshakeError, HandshakeFacts, Peer, PeerError};
@@ -46,7 +46,7 @@ pub struct Acceptor(Arc<Inner>);
 
 struct Inner {
     config: Arc<ServerConfig>,
-    shared: Arc<Shared>,
+    common: Arc<Common>,
     key: LeafKey,
     leaf: Arc<Leaf>,
     trust: Arc<TrustSet>,
@@ -59,7 +59,7 @@ struct Inner {
 
 impl Acceptor {
     pub(crate) fn build(
-        shared: &Arc<Shared>,
+        common: &Arc<Common>,
         key: &LeafKey,
         leaf: &Versioned<Leaf>,
         trust: &Versioned<TrustSet>,
@@ -70,7 +70,7 @@ impl Acceptor {
         let parameters = &tls.value.incoming;
         let expect = Expect::AnyService(trusts);
         let verifier = Verifier { trust: Arc::clone(&trust.value), expect: expect.clone() };
-        let (provider, time) = (Arc::clone(parameters.provider()), Arc::clone(&shared.time));
+        let (provider, time) = (Arc::clone(parameters.provider()), Arc::clone(&common.time));
         let mut config = ServerConfig::builder_with_details(provider, time)
             .with_protocol_versions(parameters.versions())
             .map_err(|error| Error::Tls(error.to_string()))?
@@ -87,7 +87,7 @@ impl Acceptor {
         let tag = format!("{own}|{key}|{}|{}", generations.leaf, generations.trust).into_bytes();
         Ok(Self(Arc::new(Inner {
             config: Arc::new(config),
-            shared: Arc::clone(shared),
+            common: Arc::clone(common),
             key: key.clone(),
             leaf: Arc::clone(&leaf.value),
             trust: Arc::clone(&trust.value),
@@ -113,8 +113,8 @@ impl Acceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let Inner { shared, leaf, key, config, tag, generations, .. } = &*self.0;
-        if leaf.age(now(shared)?) == LeafAge::Expired {
+        let Inner { common, leaf, key, config, tag, generations, .. } = &*self.0;
+        if leaf.age(common.now()?) == LeafAge::Expired {
             return Err(HandshakeError::OwnCertificateExpired(key.clone()));
         }
         let prepare = |connection: &mut ServerConnection| {
@@ -134,21 +134,14 @@ impl Acceptor {
     /// Who the far end is. In a full handshake its chain was verified with the roots of this acceptor; in a resumed one
     /// it was copied from the session without a look.
     fn admit(&self, connection: &ServerConnection) -> Result<Peer, HandshakeError> {
-        let Inner { shared, trust, expect, generations, tag, .. } = &*self.0;
+        let Inner { common, trust, expect, generations, tag, .. } = &*self.0;
         if connection.received_resumption_data().is_some_and(|received| received != &tag[..]) {
             return Err(PeerError::StaleSession.into());
         }
         let chain = connection.peer_certificates().unwrap_or_default();
-        let now = now(shared)?;
+        let now = common.now()?;
         let peer = trust.verify_again(expect, chain, now)?;
-        let state = shared.state.load();
-        match &state.trust {
-            // Roots that changed since the hello was read count, too.
-            Some(current) if current.generation != generations.trust => {
-                Ok(current.value.verify(expect, chain, now)?)
-            }
-            _ => Ok(peer),
-        }
+        Ok(common.verify_if_changed(generations.trust, expect, chain, now)?.unwrap_or(peer))
     }
 
     /// Which service it accepts for.
@@ -181,10 +174,6 @@ impl fmt::Debug for Acceptor {
             .field("generations", &self.0.generations)
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn now(shared: &Shared) -> Result<UnixTime, HandshakeError> {
-    shared.time.current_time().ok_or_else(|| HandshakeError::Internal("the clock cannot be read".to_owned()))
 }
 
 /// Verifies clients.

@@ -13,7 +13,6 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use crate::accept::now;
 use crate::leaf::{Leaf, LeafAge, LeafKey};
 use crate::store::{Generations, Shared, State};
 use crate::tickets::Tickets;
@@ -92,7 +91,7 @@ impl Connector {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let built = self.current()?;
-        if built.leaf.age(now(&self.shared)?) == LeafAge::Expired {
+        if built.leaf.age(self.shared.common.now()?) == LeafAge::Expired {
             return Err(HandshakeError::OwnCertificateExpired(self.key.clone()));
         }
         let prepare = |connection: &mut ClientConnection| connection.set_buffer_limit(Some(BUFFER_LIMIT));
@@ -141,7 +140,7 @@ impl Connector {
         let (trust, leaf) = state.identity(&self.key).map_err(|why| self.not_ready(why))?;
         let parameters = &state.tls.value.outgoing;
         let verifier = Verifier { trust: Arc::clone(&trust.value), expect: self.expect.clone() };
-        let (provider, time) = (Arc::clone(parameters.provider()), Arc::clone(&self.shared.time));
+        let (provider, time) = (Arc::clone(parameters.provider()), Arc::clone(&self.shared.common.time));
         let mut config = ClientConfig::builder_with_details(provider, time)
             .with_protocol_versions(parameters.versions())
             .map_err(|error| HandshakeError::Internal(error.to_string()))?
@@ -151,7 +150,7 @@ impl Connector {
         config.alpn_protocols.clone_from(&self.alpn);
         // Envoy selects what its own list says, or nothing; neither changes how we speak.
         config.check_selected_alpn = false;
-        config.resumption = Resumption::store(Arc::new(Tickets::new(Arc::clone(&self.shared.time))));
+        config.resumption = Resumption::store(Arc::new(Tickets::new(Arc::clone(&self.shared.common.time))));
         Ok(Built {
             config: Arc::new(config),
             trust: Arc::clone(&trust.value),
@@ -162,16 +161,10 @@ impl Connector {
 
     fn admit(&self, built: &Built, connection: &ClientConnection) -> Result<Peer, HandshakeError> {
         let chain = connection.peer_certificates().unwrap_or_default();
-        let now = now(&self.shared)?;
+        let common = &self.shared.common;
+        let now = common.now()?;
         let peer = built.trust.verify_again(&self.expect, chain, now)?;
-        let state = self.shared.state.load();
-        match &state.trust {
-            // Roots that changed while the handshake was under way count, too.
-            Some(current) if current.generation != built.generations.trust => {
-                Ok(current.value.verify(&self.expect, chain, now)?)
-            }
-            _ => Ok(peer),
-        }
+        Ok(common.verify_if_changed(built.generations.trust, &self.expect, chain, now)?.unwrap_or(peer))
     }
 }
 

@@ -33,10 +33,11 @@ impl Wanted {
     }
 
     pub(crate) fn check(&self, certificate: &Parsed<'_>) -> Result<(), PeerError> {
-        if certificate.names()?.iter().any(|name| self.is(name)) {
+        let names = certificate.names()?;
+        if names.iter().any(|name| self.is(name)) {
             Ok(())
         } else {
-            Err(PeerError::NameMismatch { expected: Arc::clone(&self.name) })
+            Err(PeerError::NameMismatch { expected: Arc::clone(&self.name), found: shown(names) })
         }
     }
 
@@ -47,6 +48,30 @@ impl Wanted {
             GeneralName::IPAddress(bytes) => self.ip.is_some() && ip_name(bytes) == self.ip,
             _ => false,
         }
+    }
+}
+
+/// Names that are shown of a certificate, and characters of each: who wrote them is not trusted.
+const SHOWN: usize = 4;
+const SHOWN_CHARACTERS: usize = 80;
+
+fn shown(names: &[GeneralName<'_>]) -> Box<str> {
+    let mut found: Vec<String> = names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::URI(text) | GeneralName::RFC822Name(text) | GeneralName::DNSName(text) => {
+                Some(format!("{:?}", text.chars().take(SHOWN_CHARACTERS).collect::<String>()))
+            }
+            GeneralName::IPAddress(bytes) => ip_name(bytes).map(|ip| ip.to_string()),
+            _ => None,
+        })
+        .collect();
+    let more = found.len().saturating_sub(SHOWN);
+    found.truncate(SHOWN);
+    match (found.is_empty(), more) {
+        (true, _) => "none".into(),
+        (false, 0) => found.join(", ").into(),
+        (false, more) => format!("{} and {more} more", found.join(", ")).into(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
 use crate::Error;
@@ -21,8 +21,8 @@ use state::ready;
 mod state;
 mod watch;
 
+pub(crate) use state::{Common, Service, Shared, State, Versioned};
 pub use state::{Generations, MeshTls};
-pub(crate) use state::{Service, Shared, State, Versioned};
 pub use watch::CertWatch;
 
 /// How a store works.
@@ -84,7 +84,8 @@ impl CertStore {
     pub fn new(options: StoreOptions) -> (Self, CertWatch) {
         let sessions = Arc::new(SessionPool::new(options.sessions, Arc::clone(&options.time)));
         let state = ArcSwap::from_pointee(State::default());
-        let shared = Arc::new(Shared { state, time: options.time, sessions });
+        let common = Common { trust: ArcSwapOption::empty(), time: options.time, sessions };
+        let shared = Arc::new(Shared { state, common: Arc::new(common) });
         let watch = CertWatch { shared: Arc::clone(&shared) };
         (Self { shared, next: 1 }, watch)
     }
@@ -117,7 +118,8 @@ impl CertStore {
         if changed {
             for (key, service) in &mut new.services {
                 let before = old.services.get(key);
-                if let Some(next) = rebuild(&self.shared, key, service, before, &new.trust, &new.tls)? {
+                if let Some(next) = rebuild(&self.shared.common, key, service, before, &new.trust, &new.tls)?
+                {
                     *service = Arc::new(next);
                     rebuilt.push(LeafKey::clone(key));
                 }
@@ -136,8 +138,10 @@ impl CertStore {
         if changed {
             let live: HashSet<u64> =
                 new.services.values().filter_map(|one| Some(one.acceptor.as_ref().ok()?.scope())).collect();
+            // The roots first: who still holds an acceptor of the old state verifies with them, too.
+            self.shared.common.trust.store(new.trust.clone().map(Arc::new));
             self.shared.state.store(Arc::new(new));
-            self.shared.sessions.retain(&live);
+            self.shared.common.sessions.retain(&live);
         }
         Ok(Published { generation, changed, rebuilt, not_ready })
     }
@@ -145,7 +149,7 @@ impl CertStore {
 
 /// The service with a new configuration, or `None` if the one it has is right.
 fn rebuild(
-    shared: &Arc<Shared>,
+    common: &Arc<Common>,
     key: &LeafKey,
     service: &Service,
     before: Option<&Arc<Service>>,
@@ -167,8 +171,8 @@ fn rebuild(
             if same_service && existing.as_ref().is_ok_and(|one| one.generations() == generations) {
                 return Ok(None);
             }
-            let sessions = shared.sessions.scope();
-            Ok(Acceptor::build(shared, key, leaf, trust, tls, service.trusts, sessions)?)
+            let sessions = common.sessions.scope();
+            Ok(Acceptor::build(common, key, leaf, trust, tls, service.trusts, sessions)?)
         }
     };
     Ok(Some(Service { leaf: leaf.clone(), trusts: service.trusts, acceptor }))

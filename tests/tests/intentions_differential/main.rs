@@ -2,7 +2,7 @@
 //!
 //! Intentions are made from numbers, so a disagreement can be asked again. `ROUNDS=500` asks that many sets. Each set has
 //! destinations of its own: an agent caches what it has once read of a destination, and refreshes it in its own time.
-#![expect(clippy::unwrap_used, reason = "this is how a test fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
 #![expect(clippy::print_stderr, reason = "how much was compared is worth seeing")]
 
 mod compare;

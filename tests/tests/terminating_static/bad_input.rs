@@ -99,11 +99,7 @@ async fn a_link_that_is_not_complete_yet_is_not_ready() {
     let search = external("search-1");
     world.catalog.write("search.toml", Document::new().external("search", search.address(), "")).unwrap();
     world.link("search", "");
-    let name = world.sni("search");
-    gateway_testkit::eventually(crate::world::soon(), "the link", async || {
-        world.refused_hello(&name).await["reason"] == "service_not_ready"
-    })
-    .await;
+    world.until_hello_refused("search", "service_not_ready").await;
     assert_eq!(search.seen().len(), 0);
     let files = world.pki.service("search", "dc1").unwrap().write(&world.certs(), "search").unwrap();
     world.catalog.write("leaf-search.toml", Document::new().leaf("search", &files)).unwrap();
@@ -120,7 +116,7 @@ async fn an_entry_that_becomes_wrong_keeps_its_last_good_version() {
         .catalog
         .write("links.toml", Document::new().links(crate::world::GATEWAY, &["{ Name = \"\" }"]))
         .unwrap();
-    world.until_rejected(1).await;
+    world.until_rejected().await;
     assert_eq!(world.who("web", "billing").await, "billing-1");
     world.allow("cron", "billing");
     world.until_answers("cron", "billing", "billing-1").await;
@@ -147,10 +143,6 @@ async fn a_wildcard_links_what_comes_while_it_runs() {
     world.catalog.write("second.toml", document).unwrap();
     world.until_answers("web", "second", "second-1").await;
     world.catalog.remove("second.toml").unwrap();
-    let name = world.sni("second");
-    gateway_testkit::eventually(crate::world::soon(), "the link to be gone", async || {
-        world.refused_hello(&name).await["reason"] == "unknown_sni"
-    })
-    .await;
+    world.until_hello_refused("second", "unknown_sni").await;
     assert_eq!(world.who("web", "first").await, "first-1");
 }

@@ -133,9 +133,7 @@ async fn a_service_that_is_unlinked_drains_for_as_long_as_the_setting_says() {
     let (mut elsewhere, _) = world.call("web", "search").await.unwrap();
     let began = Instant::now();
     world.unlink("billing");
-    let name = world.sni("billing");
-    let gone = async || world.refused_hello(&name).await["reason"] == "unknown_sni";
-    eventually(soon(), "the name to be gone", gone).await;
+    world.until_hello_refused("billing", "unknown_sni").await;
     open.echo(b"who is there stays for now").await.unwrap();
     open.ended().await.unwrap();
     let took = began.elapsed();
@@ -152,9 +150,7 @@ async fn a_service_that_is_linked_again_keeps_its_connections() {
     let mut world = plan.start_with(|gateway| gateway.setting("TIMERS_UNLINKED", "3s")).await;
     let (mut open, _) = world.call("web", "billing").await.unwrap();
     world.unlink("billing");
-    let name = world.sni("billing");
-    let gone = async || world.refused_hello(&name).await["reason"] == "unknown_sni";
-    eventually(soon(), "the name to be gone", gone).await;
+    world.until_hello_refused("billing", "unknown_sni").await;
     world.link("billing", "");
     world.until_answers("web", "billing", "billing-1").await;
     let over = Deadline::after(Duration::from_secs(4));

@@ -27,7 +27,7 @@ async fn ended(stream: &mut TcpStream) -> usize {
 #[tokio::test]
 async fn half_a_hello_is_closed_at_the_deadline() {
     let (plan, billing) = Plan::billing();
-    let world = plan.start_with(|gateway| gateway.setting("TIMERS_HELLO", "700ms")).await;
+    let world = plan.start_with(|gateway| gateway.setting("TIMERS_HANDSHAKE", "700ms")).await;
     let (mut bystander, _) = world.call("web", "billing").await.unwrap();
     let hello = Hello::new(&world.sni("billing")).bytes();
     let began = Instant::now();

@@ -3,7 +3,7 @@
 use gateway_testkit::Document;
 use serde_json::Value;
 
-use crate::world::{Plan, World, external, rule, soon};
+use crate::world::{Plan, World, external, rule};
 
 fn plan(policy: &str, sources: &[(&str, &[&str])]) -> (Plan, gateway_testkit::Backend) {
     let (mut plan, db) = (Plan::with_policy(policy), external("db-1"));
@@ -17,14 +17,14 @@ fn plan(policy: &str, sources: &[(&str, &[&str])]) -> (Plan, gateway_testkit::Ba
 /// `allow` if `source` is answered, else the record of the refusal.
 async fn verdict(world: &World, source: &str) -> Result<(), Value> {
     let caller = world.caller(source);
-    let before = world.gateway.records().count();
     let mut connection = world.connect(&caller, "db").await.unwrap();
     if connection.line().await.is_ok() {
         connection.close().await.unwrap();
         return Ok(());
     }
-    let records = world.gateway.records();
-    Err(records.wait(before, soon(), "the record", |record| record["reason"] == "denied").await.unwrap())
+    let record = world.record_of(connection.local).await;
+    assert_eq!(record["reason"], "denied", "{record}");
+    Err(record)
 }
 
 #[tokio::test]
@@ -148,12 +148,12 @@ async fn a_file_that_cannot_be_parsed_leaves_the_rules_as_they_were() {
     let world = plan.start().await;
     let before = world.snapshot().await["generation"].clone();
     world.catalog.write("intentions-db.toml", "[[Entry]]\nKind = \"service-int").unwrap();
-    world.until_rejected(1).await;
+    world.until_rejected().await;
     assert_eq!(verdict(&world, "web").await, Ok(()));
     assert!(verdict(&world, "cron").await.is_err());
     // Mended, with another opinion.
     world.intentions("db", &[&rule("cron", "allow")]);
-    world.until_rejected(0).await;
+    world.until_nothing_is_rejected().await;
     world.until_answers("cron", "db", "db-1").await;
     assert!(verdict(&world, "web").await.is_err());
     assert_ne!(world.snapshot().await["generation"], before);

@@ -86,12 +86,10 @@ impl Net {
 
     /// The reason for which a call is refused, without a byte.
     async fn reason(&self, world: &World, service: &str) -> String {
-        let before = world.gateway.records().count();
         let caller = world.caller("web").place(&self.netns);
         let mut connection = world.connect(&caller, service).await.unwrap();
         assert_eq!(connection.ended().await.unwrap().0, b"");
-        let records = world.gateway.records();
-        let record = records.wait(before, soon(), "the record", |_| true).await.unwrap();
+        let record = world.record_of(connection.local).await;
         record["reason"].as_str().unwrap().to_owned()
     }
 }

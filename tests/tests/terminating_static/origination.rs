@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use gateway_testkit::{Document, Leaf, LeafSpec, Nginx, Pki, TlsSeen, TlsService, Tool, have, wait_for};
+use gateway_testkit::{
+    Backend, Document, Leaf, LeafSpec, Nginx, Pki, TlsSeen, TlsService, Tool, have, wait_for,
+};
 use serde_json::Value;
 
 use crate::world::{Plan, World, external, soon};
@@ -11,13 +13,15 @@ use crate::world::{Plan, World, external, soon};
 struct Tls {
     plan: Plan,
     ca: Pki,
+    /// In clear.
+    billing: Backend,
 }
 
 impl Tls {
     fn new() -> Self {
-        let (plan, _) = Plan::billing();
+        let (plan, billing) = Plan::billing();
         let ca = Pki::new("ext.example").unwrap();
-        let tls = Tls { plan, ca };
+        let tls = Tls { plan, ca, billing };
         tls.ca.write_root(&tls.ca_file()).unwrap();
         tls.plan.leaf("secure");
         tls.plan.allow("web", "secure");
@@ -45,15 +49,13 @@ impl Tls {
 
 /// One call of `web` to `secure`; what the server saw, or the record of the refusal.
 async fn call(world: &World) -> Result<TlsSeen, Value> {
-    let before = world.gateway.records().count();
     let mut connection = world.connect(&world.caller("web"), "secure").await.unwrap();
     if let Ok(line) = connection.line().await {
         connection.echo(&vec![9; 100_000]).await.unwrap();
         assert_eq!(connection.close().await.unwrap(), b"");
         return Ok(serde_json::from_str(&line).unwrap());
     }
-    let records = world.gateway.records();
-    Err(records.wait(before, soon(), "the record", |record| record["service"] == "secure").await.unwrap())
+    Err(world.record_of(connection.local).await)
 }
 
 /// What becomes of a call to a server with this certificate, by a link with these keys.
@@ -197,7 +199,7 @@ async fn a_server_that_demands_a_client_certificate_gets_the_one_of_the_link() {
     // A pair that does not match: the last good one stays, and it is said.
     std::fs::write(&files.key, world.pki.leaf("spiffe://x.consul/ns/default/dc/dc1/svc/x").unwrap().key_pem)
         .unwrap();
-    let rejected = world.until_rejected(1).await["rejected"].to_string();
+    let rejected = world.until_rejected().await["rejected"].to_string();
     assert!(rejected.contains("secure"), "{rejected}");
     assert_eq!(call(&world).await.unwrap().client.as_deref(), Some("gateway-2"));
     assert_eq!(world.who("web", "billing").await, "billing-1");
@@ -219,29 +221,30 @@ async fn the_ca_is_read_again_when_its_file_changes() {
     wait_for(soon(), "the new CA", async || call(&world).await.ok()).await.unwrap();
     // Rubbish, then nothing at all: what was good stays, and is spoken with.
     std::fs::write(&ca_file, "rubbish").unwrap();
-    world.until_rejected(1).await;
+    world.until_rejected().await;
     assert_eq!(call(&world).await.unwrap().sni.as_deref(), Some("secure.ext.example"));
     std::fs::remove_file(&ca_file).unwrap();
     let gone = |page: &Value| page["rejected"].to_string().contains("cannot be read");
     world.until_page("/snapshot", "the file to be gone", gone).await;
     assert_eq!(call(&world).await.unwrap().sni.as_deref(), Some("secure.ext.example"));
     next.write_root(&ca_file).unwrap();
-    world.until_rejected(0).await;
+    world.until_nothing_is_rejected().await;
 }
 
 /// Row 40: a link whose CAFile is not there is never taken for one without TLS.
 #[tokio::test]
 async fn a_link_without_its_ca_file_is_refused_alone_and_never_in_clear() {
-    let mut tls = Tls::new();
+    let tls = Tls::new();
     let certificate = tls.server(named("secure.ext.example"));
     let server = TlsService::start("secure-1", &certificate, None).unwrap();
     let plain = external("plain-1");
     tls.instances(plain.address());
-    let (ca, ca_file) = (tls.ca.clone(), tls.ca_file());
+    let ca_file = tls.ca_file();
     std::fs::remove_file(&ca_file).unwrap();
-    let mut world = std::mem::replace(&mut tls.plan, Plan::new()).start().await;
+    let Tls { plan, ca, billing: _billing } = tls;
+    let mut world = plan.start().await;
     world.link("secure", &format!("CAFile = {ca_file:?}"));
-    let rejected = world.until_rejected(1).await["rejected"].to_string();
+    let rejected = world.until_rejected().await["rejected"].to_string();
     assert!(rejected.contains("ext-ca.pem"), "{rejected}");
     for _ in 0..3 {
         let record = call(&world).await.unwrap_err();
@@ -259,7 +262,7 @@ async fn a_link_without_its_ca_file_is_refused_alone_and_never_in_clear() {
     world.catalog.write("secure.toml", Document::new().external("secure", server.address(), "")).unwrap();
     ca.write_root(&ca_file).unwrap();
     wait_for(soon(), "the service", async || call(&world).await.ok()).await.unwrap();
-    world.until_rejected(0).await;
+    world.until_nothing_is_rejected().await;
 }
 
 /// The links of an entry differ: one in clear, one with TLS, from and to nobody else.

@@ -152,7 +152,7 @@ async fn a_leaf_that_cannot_be_used_changes_nothing() {
     for (what, (cert, key)) in rows {
         let before = presented(&world).await;
         write(&cert, &key);
-        let rejected = world.until_rejected(1).await["rejected"].to_string();
+        let rejected = world.until_rejected().await["rejected"].to_string();
         assert!(rejected.contains("billing"), "{what}: {rejected}");
         assert_eq!(presented(&world).await, before, "{what}: the last good one is presented");
         assert_eq!(world.who("web", "billing").await, "billing-1", "{what}");
@@ -160,7 +160,7 @@ async fn a_leaf_that_cannot_be_used_changes_nothing() {
         let fine = good();
         write(&fine.cert_pem, &fine.key_pem);
         until_presented(&world, &fine.cert).await;
-        world.until_rejected(0).await;
+        world.until_nothing_is_rejected().await;
     }
 }
 
@@ -186,13 +186,13 @@ async fn roots_that_cannot_be_used_change_nothing() {
         ("only one that has expired", expired.root_pem().to_owned()),
     ] {
         std::fs::write(&roots, text).unwrap();
-        let rejected = world.until_rejected(1).await["rejected"].to_string();
+        let rejected = world.until_rejected().await["rejected"].to_string();
         assert!(rejected.to_lowercase().contains("root"), "{what}: {rejected}");
         assert_eq!(world.who("web", "billing").await, "billing-1", "{what}");
         let theirs = MeshCaller::new(&world.pki, &stranger.service("web", "dc1").unwrap()).unwrap();
         assert_eq!(world.refusal(&theirs, "billing").await.0["reason"], "unknown_issuer", "{what}");
         std::fs::write(&roots, &good).unwrap();
-        world.until_rejected(0).await;
+        world.until_nothing_is_rejected().await;
     }
     assert_eq!(billing.seen().len(), 6);
 }

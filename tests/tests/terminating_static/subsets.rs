@@ -1,8 +1,8 @@
 //! What a service-resolver says: rows 30 to 33.
 
-use gateway_testkit::{Document, eventually};
+use gateway_testkit::Document;
 
-use crate::world::{Plan, external, soon};
+use crate::world::{Plan, external};
 
 fn resolver(keys: &str) -> Document {
     Document::new().text(&format!("[[Entry]]\nKind = \"service-resolver\"\nName = \"billing\"\n{keys}\n"))
@@ -48,11 +48,7 @@ async fn subsets_have_names_of_their_own_and_one_may_be_the_default() {
 
     // Row 33.
     world.catalog.remove("resolver.toml").unwrap();
-    let name = world.sni("v1.billing");
-    eventually(soon(), "the subsets to be gone", async || {
-        world.refused_hello(&name).await["reason"] == "unknown_sni"
-    })
-    .await;
+    world.until_hello_refused("v1.billing", "unknown_sni").await;
     let mut all = Vec::new();
     for _ in 0..6 {
         all.push(world.who("web", "billing").await);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway_testkit::{
     Backend, CatalogDir, Deadline, Document, Gateway, GatewayBuilder, Hello, Lab, MeshCaller, MeshConnection,
-    Pki, Place, Program, Script, wait_for,
+    NoHandshake, Pki, Place, Program, Script, wait_for,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -213,23 +213,39 @@ impl World {
     }
 
     pub(crate) async fn refusal_sni(&self, caller: &MeshCaller, sni: &str) -> (Value, String) {
-        let before = self.gateway.records().count();
-        let saw = match caller.connect(self.address(), sni).await {
-            Err(error) => format!("{error:#}"),
+        let (local, saw) = match caller.connect(self.address(), sni).await {
+            Err(error) => (error.downcast_ref::<NoHandshake>().unwrap().local, format!("{error:#}")),
             Ok(mut connection) => {
                 // A TLS 1.3 client is done before the server has looked at its certificate.
                 let (bytes, end) = connection.ended().await.unwrap();
                 assert_eq!(bytes, b"", "nothing is sent to a caller that is refused");
-                end.map_or_else(|| "an end in order".to_owned(), |error| error.to_string())
+                let saw = end.map_or_else(|| "an end in order".to_owned(), |error| error.to_string());
+                (connection.local, saw)
             }
         };
-        let records = self.gateway.records();
-        let record = records.wait(before, soon(), "the record of the refusal", |_| true).await.unwrap();
+        let record = self.record_of(local).await;
         let reason = record["reason"].as_str().unwrap().to_owned();
         let labels = [("reason", reason.as_str())];
         let counted = self.gateway.wait_metric(soon(), "gateway_connections_total", &labels, |v| v >= 1.0);
         counted.await.unwrap();
         (record, saw)
+    }
+
+    /// Waits until a hello for this name is refused for this reason.
+    pub(crate) async fn until_hello_refused(&self, service: &str, reason: &str) {
+        let hello = Hello::new(&self.sni(service)).bytes();
+        let what = format!("{service} to be refused with {reason}");
+        let refused = wait_for(soon(), &what, async || {
+            let mut stream = Place::Here.connect(self.address()).await.ok()?;
+            let local = stream.local_addr().ok()?;
+            stream.write_all(&hello).await.ok()?;
+            // A byte is one of TLS: it is still served.
+            if stream.read_u8().await.is_ok() {
+                return None;
+            }
+            (self.record_of(local).await["reason"] == reason).then_some(())
+        });
+        refused.await.unwrap();
     }
 
     /// Bytes that must be answered by nothing but an end; the record.
@@ -316,10 +332,15 @@ impl World {
         found.unwrap()
     }
 
-    /// Waits until this many documents are rejected.
-    pub(crate) async fn until_rejected(&self, count: u64) -> Value {
-        let what = format!("{count} rejected documents");
-        self.until_page("/snapshot", &what, |page| page["rejected"]["total"] == count).await
+    /// Waits until something is rejected.
+    pub(crate) async fn until_rejected(&self) -> Value {
+        let some = |page: &Value| page["rejected"]["total"].as_u64() > Some(0);
+        self.until_page("/snapshot", "a rejected document", some).await
+    }
+
+    pub(crate) async fn until_nothing_is_rejected(&self) {
+        let none = |page: &Value| page["rejected"]["total"] == 0;
+        self.until_page("/snapshot", "nothing to be rejected", none).await;
     }
 
     pub(crate) async fn metric(&self, metric: &str, labels: &[(&str, &str)]) -> f64 {

@@ -226,8 +226,7 @@ impl Services {
     pub(super) fn totals(&self) -> Totals {
         let services = self.list();
         let sum = |value: &dyn Fn(&Series) -> u64| services.iter().map(|series| value(series)).sum();
-        let by_reason =
-            |reason: &Reason| (*reason, sum(&|series| series.reasons.get(*reason)));
+        let by_reason = |reason: &Reason| (*reason, sum(&|series| series.reasons.get(*reason)));
         Totals {
             open: sum(&|series| u64::try_from(series.open.load(Relaxed)).unwrap_or(0)),
             ended: Reason::ALL.iter().map(by_reason).filter(|(_, count)| *count > 0).collect(),

@@ -103,7 +103,9 @@ impl Collector for Handshakes {
                     if count > 0 {
                         let labels =
                             [("version", *version), ("key_exchange", *key_exchange), ("resumed", *resumed)];
-                        family.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
+                        family
+                            .encode_family(&labels)?
+                            .encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
                     }
                 }
             }

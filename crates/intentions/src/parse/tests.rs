@@ -186,6 +186,8 @@ fn a_match_that_is_not_understood_closes_its_permission() {
         json!({"Action": "allow", "HTTP": "/"}),
         json!({"Action": "allow", "HTTP": {"PathPrefix": "/"}, "TCP": {"Port": 1}}),
         json!({"Action": "allow", "HTTP": {"PathPrefix": "/"}, "http": {"PathPrefix": "/a"}}),
+        http(json!({"PathExact": ""})),
+        http(json!({"Methods": [], "Header": null})),
         http(json!({"PathPrefix": "/", "PathSuffix": "x"})),
         http(json!({"PathPrefix": "/", "path_prefix": "/a"})),
         http(json!({"PathPrefix": "/", "PathExact": "/a"})),

@@ -75,10 +75,16 @@ impl<'a> Caller<'a> {
 fn is_own_gateway(certificate: &SpiffeId, mesh: &LocalMesh) -> bool {
     match certificate {
         SpiffeId::MeshGateway { trust_domain, partition, .. } => {
-            *trust_domain == mesh.trust_domain && *partition == own_partition(&mesh.partition)
+            *trust_domain == mesh.trust_domain && is_partition(partition, &mesh.partition)
         }
         _ => false,
     }
+}
+
+/// Whether a certificate's partition is `own`, which certificates write in lower case.
+fn is_partition(certificate: &Element, own: &Partition) -> bool {
+    let own = own.as_str().bytes().map(|byte| byte.to_ascii_lowercase());
+    certificate.as_str().bytes().eq(own)
 }
 
 /// As certificates write it.

@@ -61,10 +61,10 @@ struct Parts {
 }
 
 impl Parts {
-    fn acceptor(&self, shared: &Arc<Shared>, scope: &Arc<SessionScope>) -> Acceptor {
+    fn acceptor(&self, common: &Arc<Common>, scope: &Arc<SessionScope>) -> Acceptor {
         let Self { key, leaf, trust } = self;
         let tls = Versioned::default();
-        Acceptor::build(shared, key, leaf, trust, &tls, Trusts::OwnOnly, Arc::clone(scope)).unwrap()
+        Acceptor::build(common, key, leaf, trust, &tls, Trusts::OwnOnly, Arc::clone(scope)).unwrap()
     }
 }
 
@@ -104,11 +104,11 @@ fn client(identity: &Leaf) -> Arc<ClientConfig> {
 async fn resume(before: &Parts, after: &Parts, identity: &Leaf) -> Result<bool, &'static str> {
     let (_, watch) =
         CertStore::new(StoreOptions { time: Arc::new(StandingClock), ..StoreOptions::default() });
-    let shared = watch.shared();
-    let scope = shared.sessions.scope();
+    let common = &watch.shared().common;
+    let scope = common.sessions.scope();
     let client = client(identity);
-    assert_eq!(meet(&before.acceptor(shared, &scope), &client).await, Ok(false));
-    meet(&after.acceptor(shared, &scope), &client).await
+    assert_eq!(meet(&before.acceptor(common, &scope), &client).await, Ok(false));
+    meet(&after.acceptor(common, &scope), &client).await
 }
 
 #[tokio::test]

@@ -76,10 +76,12 @@ pub enum PeerError {
         expected: Arc<[String]>,
     },
     /// None of the names of an external service's certificate is the one that was asked for.
-    #[error("no name of the certificate is {expected:?}")]
+    #[error("no name of the certificate is {expected:?}; it has {found}")]
     NameMismatch {
         /// The name that was asked for.
         expected: Arc<str>,
+        /// The first of those that it has, quoted, or that it has none.
+        found: Box<str>,
     },
     /// No chain leads to a root that is trusted.
     #[error("the certificate leads to no root that is trusted here")]

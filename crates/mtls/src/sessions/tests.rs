@@ -113,7 +113,13 @@ fn memory_is_bounded_for_all_and_for_each() {
     }
     assert!(pool.bytes() <= 80_000, "{}", pool.bytes());
     assert!(scopes.iter().all(|scope| scope.get(&key(1999)).is_some()), "nobody is shut out by the others");
-    assert!(!scopes[0].put(key(1), vec![7; MAX_SESSION_BYTES + 1]), "too long a session");
+}
+
+#[test]
+fn a_session_has_a_limit_too() {
+    let (pool, _) = pool(SessionLimits::default());
+    assert!(pool.scope().put(key(1), vec![7; MAX_SESSION_BYTES]));
+    assert!(!pool.scope().put(key(2), vec![7; MAX_SESSION_BYTES + 1]));
 }
 
 #[test]

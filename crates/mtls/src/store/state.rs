@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::time_provider::TimeProvider;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::TlsParameters;
 use crate::accept::Acceptor;
-use crate::error::NotReady;
+use crate::error::{HandshakeError, NotReady, PeerError};
 use crate::leaf::{Leaf, LeafKey};
 use crate::sessions::SessionPool;
-use crate::trust::{TrustSet, Trusts};
+use crate::trust::{Expect, TrustSet, Trusts};
+use crate::{Peer, TlsParameters};
 
 /// Which version of each part is in use. Numbers grow with each change of content and mean nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,9 +86,41 @@ pub(super) fn ready(trust: &Versioned<TrustSet>, leaf: &Versioned<Leaf>) -> Resu
     }
 }
 
-/// What writer, readers and everything made of the state have in common.
+/// What writer, readers and connectors have in common.
 pub(crate) struct Shared {
     pub(crate) state: ArcSwap<State>,
+    pub(crate) common: Arc<Common>,
+}
+
+/// What acceptors have in common. They are part of the state, so they cannot hold what holds the state.
+pub(crate) struct Common {
+    /// The roots of the newest state, or of the one that is about to be published.
+    pub(crate) trust: ArcSwapOption<Versioned<TrustSet>>,
     pub(crate) time: Arc<dyn TimeProvider>,
     pub(crate) sessions: Arc<SessionPool>,
+}
+
+impl Common {
+    pub(crate) fn now(&self) -> Result<UnixTime, HandshakeError> {
+        self.time
+            .current_time()
+            .ok_or_else(|| HandshakeError::Internal("the clock cannot be read".to_owned()))
+    }
+
+    /// Who `chain` belongs to by the newest roots, if those are others than of generation `known`: roots that change while
+    /// a handshake is under way count, too.
+    pub(crate) fn verify_if_changed(
+        &self,
+        known: u64,
+        expect: &Expect,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<Option<Peer>, PeerError> {
+        match &*self.trust.load() {
+            Some(current) if current.generation != known => {
+                current.value.verify(expect, chain, now).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
 }

@@ -83,7 +83,7 @@ impl CertWatch {
     /// The time by the clock that the store was given.
     #[must_use]
     pub fn now(&self) -> Option<UnixTime> {
-        self.shared.time.current_time()
+        self.shared.common.time.current_time()
     }
 }
 

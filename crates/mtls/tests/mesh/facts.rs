@@ -1,7 +1,12 @@
 //! What is told of a handshake.
 
+use std::sync::Arc;
+
 use mtls::{NamedGroup, ProtocolVersion};
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 
 use crate::support::{Ca, Client, Issued, Mesh, meet};
@@ -108,6 +113,43 @@ async fn what_is_no_handshake() {
         far.write_all(bytes).await.unwrap();
         far.shutdown().await.unwrap();
         assert_eq!(mesh.acceptor().accept(near).await.unwrap_err().reason(), reason, "{bytes:?}");
+    }
+}
+
+/// A client that was told the names of authorities might hold back a certificate that a cross-signed one makes good.
+#[tokio::test]
+async fn no_authority_is_named_to_clients() {
+    let root = Ca::root("root");
+    let mesh = Mesh::new(&[&root]);
+    for versions in [&[&TLS12][..], &[&TLS13]] {
+        let asked = Arc::new(Asked::default());
+        let client = Client::with(Some(&root.leaf("api")), versions, |config| {
+            let inner = Arc::clone(&config.client_auth_cert_resolver);
+            config.client_auth_cert_resolver = Arc::new(Asking { asked: Arc::clone(&asked), inner });
+        });
+        assert_eq!(meet(&mesh.acceptor(), &client).await.reason(), "accepted");
+        assert_eq!(*asked.0.lock().unwrap(), [0]);
+    }
+}
+
+/// How many names each server gave.
+#[derive(Debug, Default)]
+struct Asked(std::sync::Mutex<Vec<usize>>);
+
+#[derive(Debug)]
+struct Asking {
+    asked: Arc<Asked>,
+    inner: Arc<dyn ResolvesClientCert>,
+}
+
+impl ResolvesClientCert for Asking {
+    fn resolve(&self, names: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.0.lock().unwrap().push(names.len());
+        self.inner.resolve(names, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

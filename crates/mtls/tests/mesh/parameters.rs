@@ -76,6 +76,7 @@ fn old_versions() {
         assert_eq!(raised, TlsParameters::default());
         assert_eq!(warnings(&raised).len(), 1);
         assert_eq!(parameters("", old, &[]).unwrap_err().reason(), "bad_tls_versions");
+        assert_eq!(parameters("TLSv1_0", old, &[]).unwrap_err().reason(), "bad_tls_versions");
     }
 }
 

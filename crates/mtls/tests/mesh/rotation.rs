@@ -136,3 +136,14 @@ fn one_update_is_one_state() {
         .unwrap();
     assert_eq!(published.rebuilt, [key("web")]);
 }
+
+/// What is dropped is freed, acceptors, sessions and clock.
+#[tokio::test]
+async fn a_store_that_is_not_needed_any_more_is_gone() {
+    let root = Ca::root("root");
+    let mesh = Mesh::new(&[&root]);
+    let clock = Arc::clone(&mesh.clock);
+    let met = meet(&mesh.acceptor(), &Client::new(Some(&root.leaf("api")))).await;
+    drop((met, mesh));
+    assert_eq!(Arc::strong_count(&clock), 1);
+}
