@@ -25,7 +25,9 @@ pub(crate) fn print(world: &World, report: &Report) -> Result<()> {
     }
     report.text("   Ask what would happen to a name:");
     report.text(&format!("     {}", commands.explain.shell()));
-    report.text("   Ask egress who may call, and why; then write another intention while the call above is open:");
+    report.text(
+        "   Ask egress who may call, and why; then write another intention while the call above is open:",
+    );
     report.text(&format!("     {}", commands.judged.shell()));
     report.text(&format!("     $EDITOR {}", commands.intentions));
     report.text("   Change the mesh; the gateway follows at once, and no connection is cut:");
@@ -79,8 +81,7 @@ impl Commands {
         ];
         let path = |path: &Path| path.display().to_string();
         let catalog = world.dc2_catalog.path();
-        let explain =
-            [path(&world.binary), "explain".into(), "--catalog".into(), path(catalog), sni.clone()];
+        let explain = [path(&world.binary), "explain".into(), "--catalog".into(), path(catalog), sni.clone()];
         Ok(Commands {
             openssl: openssl(world.dc1.address()?, &sni, &world.frontend_files, &world.roots),
             ledger: openssl(world.dc1.address()?, &outside, &world.frontend_files, &world.roots),

@@ -17,7 +17,8 @@ const CUT_WITHIN: Duration = Duration::from_secs(1);
 
 /// All steps.
 pub(crate) async fn run(world: &World, report: &mut Report) -> Result<()> {
-    report.step("frontend calls ledger, which is not in the mesh: through both gateways, then through egress");
+    report
+        .step("frontend calls ledger, which is not in the mesh: through both gateways, then through egress");
     let open = allowed(world, report).await?;
     report.step("batch calls ledger: no intention lets it");
     denied(world, report).await?;
@@ -52,22 +53,26 @@ async fn allowed(world: &World, report: &mut Report) -> Result<MeshConnection> {
         peer = far_peer(behind, &sni).await?;
     }
     let row = open_connection(&world.egress, peer, &sni).await?;
-    report.hop("egress", format!("from {} to {}, which is ledger", text(&row, "source"), text(&row, "endpoint")));
+    report.hop(
+        "egress",
+        format!("from {} to {}, which is ledger", text(&row, "source"), text(&row, "endpoint")),
+    );
     report.more(format!("{}: {}", text(&row, "verdict"), text(&row, "intention")));
-    report.more(format!("read from http://{}/connections while it was open", world.egress.admin()?.address()));
+    report
+        .more(format!("read from http://{}/connections while it was open", world.egress.admin()?.address()));
     let frontend = world.pki.service_id("frontend", "dc1");
     report.expect(
         text(&row, "source") == frontend && text(&row, "verdict") == "allow",
         "egress knows who calls, and which intention lets it",
         &row,
     );
-    report.expect(
-        address(&row, "endpoint") == Some(world.ledger.address()),
-        "and dialled ledger",
-        &row,
-    );
+    report.expect(address(&row, "endpoint") == Some(world.ledger.address()), "and dialled ledger", &row);
     report.hop("ledger", format!("greeted with {greeting:?}, in clear: it knows nothing of the mesh"));
-    report.expect(greeting.as_bytes() == LEDGER_GREETING.trim_ascii_end(), "the greeting came through", &greeting);
+    report.expect(
+        greeting.as_bytes() == LEDGER_GREETING.trim_ascii_end(),
+        "the greeting came through",
+        &greeting,
+    );
     let ledger = world.pki.service_id("ledger", "dc2");
     report.hop("frontend", format!("saw {}", call.presented));
     report.expect(call.presented == ledger, "egress answers as ledger, not as itself", &call.presented);
@@ -138,7 +143,10 @@ async fn figures(world: &World, report: &mut Report) -> Result<()> {
     for reason in ["closed", "denied", "intention_changed"] {
         let labels = [("service", "ledger"), ("reason", reason)];
         let count = samples.sum("gateway_connections_total", &labels);
-        report.hop("egress", format!("gateway_connections_total{{service=\"ledger\",reason=\"{reason}\"}} {count}"));
+        report.hop(
+            "egress",
+            format!("gateway_connections_total{{service=\"ledger\",reason=\"{reason}\"}} {count}"),
+        );
         report.expect(count >= 1.0, "it counts this one by its reason", count);
     }
     for verdict in ["allow", "deny"] {
@@ -153,10 +161,7 @@ async fn figures(world: &World, report: &mut Report) -> Result<()> {
 const VERDICTS: &str = "gateway_verdicts_total";
 
 fn show_verdict(report: &mut Report, record: &Value) {
-    report.hop(
-        "egress",
-        format!("access log: {}, from {}", text(record, "reason"), text(record, "source")),
-    );
+    report.hop("egress", format!("access log: {}, from {}", text(record, "reason"), text(record, "source")));
     report.more(format!("{}: {}", text(record, "verdict"), text(record, "intention")));
 }
 
