@@ -140,7 +140,12 @@ impl Refused {
 
 /// Judges a caller by the rules as they are when it is let in: a change that comes between the look and
 /// the note of it is looked at, too, and one that comes later finds the note.
-fn permitted(gateway: &Gateway, guard: &ConnGuard, peer: &Peer, asked: &mut Asked) -> Result<Permit, Refused> {
+fn permitted(
+    gateway: &Gateway,
+    guard: &ConnGuard,
+    peer: &Peer,
+    asked: &mut Asked,
+) -> Result<Permit, Refused> {
     loop {
         let judged = judge(&asked.service, peer.id());
         let Some(permit) = judged.permit else {
@@ -159,11 +164,7 @@ fn permitted(gateway: &Gateway, guard: &ConnGuard, peer: &Peer, asked: &mut Aske
             return Err(Refused { reason: Reason::Unlinked, authorization: None, detail: None });
         };
         if let Some(why) = why_not_served(latest) {
-            return Err(Refused {
-                reason: Reason::ServiceNotReady,
-                authorization: None,
-                detail: Some(why),
-            });
+            return Err(Refused { reason: Reason::ServiceNotReady, authorization: None, detail: Some(why) });
         }
         let settled = is_judged_by(&authorization, latest);
         asked.service = Arc::clone(latest);

@@ -231,9 +231,11 @@ impl<'a, R: AppRole, H: Handler> Control<'a, R, H> {
 
 /// Whether every label of metrics that there was is still in use.
 fn same_services(now: &[Arc<Target>], before: &[Arc<Target>]) -> bool {
-    now.len() == before.len() && now.iter().zip(before).all(|(now, before)| {
-            Arc::ptr_eq(now, before) || now.service == before.service
-        })
+    now.len() == before.len()
+        && now
+            .iter()
+            .zip(before)
+            .all(|(now, before)| Arc::ptr_eq(now, before) || now.service == before.service)
 }
 
 /// Waits for the next state of a Consul; files have none.

@@ -110,11 +110,8 @@ impl<C: Side, U: Side, M: Meter + Unpin> Future for StreamRelay<C, U, M> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let polled = if this.meter.poll_cut(cx) {
-            Poll::Ready((End::Cut, None))
-        } else {
-            this.poll_directions(cx)
-        };
+        let polled =
+            if this.meter.poll_cut(cx) { Poll::Ready((End::Cut, None)) } else { this.poll_directions(cx) };
         polled.map(|(end, error)| {
             this.close(end);
             if let Some(error) = &error {
@@ -132,7 +129,8 @@ struct Ends {
     broken: End,
 }
 
-const CLIENT: Ends = Ends { reset: End::ClientReset, truncated: End::ClientTruncated, broken: End::ClientBroken };
+const CLIENT: Ends =
+    Ends { reset: End::ClientReset, truncated: End::ClientTruncated, broken: End::ClientBroken };
 const UPSTREAM: Ends =
     Ends { reset: End::UpstreamReset, truncated: End::UpstreamTruncated, broken: End::UpstreamBroken };
 
