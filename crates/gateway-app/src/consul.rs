@@ -10,8 +10,9 @@ use catalog_client::config::ConfigError;
 use catalog_client::registration::{Bind, Flags, GatewayKind, GatewayRegistration, HostNetwork, Place};
 use gateway_state::Reader;
 use gateway_state::consul::{ConsulConfig, ConsulHandle, ConsulSource, Like, Own};
-use gateway_state::mesh::{MeshRole, MeshSnapshot, SetPolicy};
+use gateway_state::mesh::SetPolicy;
 
+use crate::role::{AppRole, SnapshotOf};
 use crate::settings::format::show_duration;
 use crate::settings::{ConsulSettings, OwnService, Register, Role, Settings};
 
@@ -92,12 +93,12 @@ pub(crate) fn listeners(registration: &GatewayRegistration) -> Vec<(String, Sock
 }
 
 /// A source that reads the Consul of the settings.
-pub(crate) fn source(
+pub(crate) fn source<R: AppRole>(
     settings: &Settings,
     consul: &ConsulSettings,
     client: Client,
     registration: Option<GatewayRegistration>,
-) -> (ConsulSource<MeshRole>, Reader<MeshSnapshot>, ConsulHandle) {
+) -> (ConsulSource<R::State>, Reader<SnapshotOf<R>>, ConsulHandle) {
     let own = match (&consul.own, registration) {
         (OwnService::Register(register), Some(registration)) => Own::Register {
             place: place(register, &registration),
@@ -108,17 +109,17 @@ pub(crate) fn source(
         (OwnService::OfNode { id, node }, _) => Own::OfNode { id: id.clone(), node: node.clone() },
         _ => Own::OnlyOne,
     };
-    ConsulSource::new(client, config(settings, consul, own), ())
+    ConsulSource::new(client, config(settings, consul, own), R::options(settings))
 }
 
 /// A source that only looks: it registers nothing, and reads no services but those that are `like`. The
 /// registration that the gateway has, or would make, is looked for.
-pub(crate) fn looking(
+pub(crate) fn looking<R: AppRole>(
     settings: &Settings,
     consul: &ConsulSettings,
     client: Client,
     like: Like,
-) -> (ConsulSource<MeshRole>, Reader<MeshSnapshot>, ConsulHandle) {
+) -> (ConsulSource<R::State>, Reader<SnapshotOf<R>>, ConsulHandle) {
     let own = match &consul.own {
         OwnService::OfNode { id, node } | OwnService::Register(Register { id, node: Some(node), .. }) => {
             Own::OfNode { id: id.clone(), node: node.clone() }
@@ -131,7 +132,7 @@ pub(crate) fn looking(
     let mut config = ConsulConfig { only: Some(like), ..config(settings, consul, own) };
     // HTTP/1.1 has no way to take a question back: the agent keeps its connection for so long.
     config.plan.watch.wait = config.plan.watch.wait.min(SHORT_WAIT);
-    ConsulSource::new(client, config, ())
+    ConsulSource::new(client, config, R::options(settings))
 }
 
 /// How the settings want their Consul to be read.
@@ -154,6 +155,9 @@ fn config(settings: &Settings, consul: &ConsulSettings, own: Own) -> ConsulConfi
         datacenters_every: tuning.poll_datacenters,
         ready_within: tuning.ready,
         settle: tuning.settle,
+        leaves: settings.terminating.leaves.clone(),
+        intentions_every: settings.terminating.intentions_every,
+        default_policy: settings.terminating.default_policy,
         ..ConsulConfig::new(kind(settings.role), &settings.service, Own::OnlyOne)
     }
 }

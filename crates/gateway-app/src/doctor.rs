@@ -37,8 +37,12 @@ pub fn doctor(settings: &Settings, out: &mut dyn Write) -> bool {
             (settings.listen.clone(), None)
         }
         Source::Catalog(path) => (settings.listen.clone(), files(settings, path, &mut report)),
+        Source::Consul(of_consul) if settings.role == Role::Terminating => {
+            let found = consul::try_all::<TerminatingGateway>(settings, of_consul, &mut report);
+            (found.listeners, None)
+        }
         Source::Consul(of_consul) => {
-            let found = consul::try_all(settings, of_consul, &mut report);
+            let found = consul::try_all::<MeshGateway>(settings, of_consul, &mut report);
             (found.listeners, found.snapshot)
         }
     };

@@ -1,18 +1,15 @@
 //! What differs between the gateways: the hooks that the process calls in its course.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use catalog_client::Client;
-use catalog_client::registration::GatewayRegistration;
 use gateway_runtime::metrics::Metrics;
 use gateway_runtime::registry::Registry;
-use gateway_state::consul::ConsulHandle;
-use gateway_state::{Reader, Role as StateRole, Snapshot};
+use gateway_state::Role as StateRole;
+use gateway_state::consul::ConsulRole;
 use serde_json::Value;
 
 use crate::pages::Query;
-use crate::settings::{ConsulSettings, Role, Settings};
+use crate::settings::{Role, Settings};
 
 mod mesh;
 
@@ -24,7 +21,7 @@ pub type SnapshotOf<R> = <<R as AppRole>::State as StateRole>::Snapshot;
 /// A kind of gateway, as the process around it sees it.
 pub trait AppRole: Sized + Send + Sync + 'static {
     /// What it makes of documents.
-    type State: StateRole;
+    type State: ConsulRole;
     /// What it keeps for the length of the process, besides [`Parts`](crate::parts::Parts).
     type Kept: Send + Sync + 'static;
 
@@ -42,17 +39,6 @@ pub trait AppRole: Sized + Send + Sync + 'static {
 
     /// Made once, at the start.
     fn keep(settings: &Settings, metrics: &Arc<Metrics>, workers: usize) -> Self::Kept;
-
-    /// A source that reads a Consul.
-    ///
-    /// # Errors
-    /// Why there can be none.
-    fn consul(
-        settings: &Settings,
-        consul: &ConsulSettings,
-        client: Client,
-        registration: Option<GatewayRegistration>,
-    ) -> Result<ConsulFeed<SnapshotOf<Self>>, String>;
 
     /// A snapshot is about to be published: what connections will need is put in place first.
     fn prepare(_kept: &Self::Kept, _snapshot: &SnapshotOf<Self>) {}
@@ -78,12 +64,4 @@ pub trait AppRole: Sized + Send + Sync + 'static {
     fn page(_kept: &Self::Kept, _path: &str, _snapshot: &SnapshotOf<Self>, _query: &Query) -> Option<Value> {
         None
     }
-}
-
-/// A source that reads a Consul, not running yet.
-pub struct ConsulFeed<S: Snapshot> {
-    /// Runs until the process ends.
-    pub(crate) source: Pin<Box<dyn Future<Output = ()> + Send>>,
-    pub(crate) reader: Reader<S>,
-    pub(crate) handle: ConsulHandle,
 }

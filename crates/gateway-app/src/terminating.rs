@@ -4,8 +4,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use catalog_client::Client;
-use catalog_client::registration::GatewayRegistration;
 use gateway_runtime::gate::Gate;
 use gateway_runtime::metrics::Metrics;
 use gateway_runtime::metrics::tls::TlsMetrics;
@@ -16,8 +14,8 @@ use serde_json::Value;
 
 use crate::live::why_not_served;
 use crate::pages::Query;
-use crate::role::{AppRole, ConsulFeed};
-use crate::settings::{ConsulSettings, Role, Settings, TerminatingSettings};
+use crate::role::AppRole;
+use crate::settings::{Role, Settings, TerminatingSettings};
 use certificates::Installed;
 
 mod certificates;
@@ -69,17 +67,6 @@ impl AppRole for TerminatingGateway {
 
     fn keep(settings: &Settings, metrics: &Arc<Metrics>, workers: usize) -> TerminatingKept {
         TerminatingKept::new(&settings.terminating, metrics, workers)
-    }
-
-    fn consul(
-        _settings: &Settings,
-        _consul: &ConsulSettings,
-        _client: Client,
-        _registration: Option<GatewayRegistration>,
-    ) -> Result<ConsulFeed<TerminatingSnapshot>, String> {
-        Err("a terminating gateway does not run from Consul in this version: name a catalog of files with \
-             --catalog"
-            .to_owned())
     }
 
     fn prepare(kept: &TerminatingKept, snapshot: &TerminatingSnapshot) {

@@ -10,13 +10,13 @@ use catalog_client::error::Cause;
 use catalog_client::query::Ask;
 use catalog_client::watch::Row;
 use catalog_client::{Client, Error, Query};
-use gateway_state::Reader;
 use gateway_state::consul::{ConsulHandle, ConsulView, Like};
-use gateway_state::mesh::MeshSnapshot;
+use gateway_state::{Reader, Snapshot};
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::consul;
+use crate::role::{AppRole, SnapshotOf};
 use crate::settings::{ConsulSettings, Settings};
 
 /// Rows of watches that are looked at: of the fixed ones all, of services more than are ever read here.
@@ -37,8 +37,8 @@ pub(crate) struct Asking<'a> {
 }
 
 /// What a Consul has told.
-pub(crate) struct Read {
-    pub(crate) snapshot: Arc<MeshSnapshot>,
+pub(crate) struct Read<R: AppRole> {
+    pub(crate) snapshot: Arc<SnapshotOf<R>>,
     /// What was asked that went wrong; the snapshot is without it.
     pub(crate) failed: Vec<Row>,
 }
@@ -89,8 +89,9 @@ impl<'a> Asking<'a> {
     ///
     /// # Errors
     /// Lines that say what is missing, when that is more than a gateway can begin without.
-    pub(crate) fn read(&self, like: Like) -> Result<Read, Vec<String>> {
-        let (source, reader, handle) = consul::looking(self.settings, self.consul, self.client.clone(), like);
+    pub(crate) fn read<R: AppRole>(&self, like: Like) -> Result<Read<R>, Vec<String>> {
+        let (source, reader, handle) =
+            consul::looking::<R>(self.settings, self.consul, self.client.clone(), like);
         let tuning = &self.consul.tuning;
         let patience = tuning.ready + tuning.timers.connect;
         self.wait(async move {
@@ -108,7 +109,7 @@ impl<'a> Asking<'a> {
             running.abort();
             let failed: Vec<_> = view.watches.iter().filter(|row| went_wrong(row)).cloned().collect();
             let snapshot = reader.current();
-            if snapshot.generation == 0 {
+            if snapshot.generation() == 0 {
                 return Err(lines(&view, &failed));
             }
             Ok(Read { snapshot, failed })
@@ -129,9 +130,9 @@ pub(crate) async fn ask<Q: Query>(client: &Client, query: &Q) -> Result<(Option<
 }
 
 /// Waits for the first snapshot, or until nothing is left to wait for.
-async fn first(reader: &Reader<MeshSnapshot>, handle: &ConsulHandle) {
+async fn first<S: Snapshot>(reader: &Reader<S>, handle: &ConsulHandle) {
     let mut idle = Since::default();
-    while reader.current().generation == 0 {
+    while reader.current().generation() == 0 {
         if idle.holds(is_settled(handle), GIVE_UP) {
             return;
         }
@@ -140,10 +141,10 @@ async fn first(reader: &Reader<MeshSnapshot>, handle: &ConsulHandle) {
 }
 
 /// Waits until every question has been answered, or has failed, and what was answered is in the snapshot.
-async fn all_answers(reader: &Reader<MeshSnapshot>, handle: &ConsulHandle) {
+async fn all_answers<S: Snapshot>(reader: &Reader<S>, handle: &ConsulHandle) {
     let (mut quiet, mut generation) = (Since::default(), 0);
     loop {
-        let before = std::mem::replace(&mut generation, reader.current().generation);
+        let before = std::mem::replace(&mut generation, reader.current().generation());
         if quiet.holds(is_settled(handle) && before == generation, QUIET) {
             return;
         }

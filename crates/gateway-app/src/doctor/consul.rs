@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use catalog_client::capability::Capabilities;
+use gateway_state::Snapshot;
 use gateway_state::consul::Like;
-use gateway_state::mesh::MeshSnapshot;
 
 use super::report::Report;
 use crate::catalog::once::{Asking, Read};
+use crate::role::{AppRole, SnapshotOf};
 use crate::settings::{ConsulSettings, OwnService, Settings};
 
 mod agent;
@@ -18,19 +19,22 @@ mod registration;
 mod rights;
 
 /// What is known for the rest of the report.
-#[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Found<R: AppRole> {
     /// Where the gateway would listen.
     pub(super) listeners: Vec<(String, SocketAddr)>,
     /// The mesh without its services.
-    pub(super) snapshot: Option<Arc<MeshSnapshot>>,
+    pub(super) snapshot: Option<Arc<SnapshotOf<R>>>,
 }
 
-pub(super) fn try_all(settings: &Settings, consul: &ConsulSettings, report: &mut Report<'_>) -> Found {
+pub(super) fn try_all<R: AppRole>(
+    settings: &Settings,
+    consul: &ConsulSettings,
+    report: &mut Report<'_>,
+) -> Found<R> {
     // Where somebody else's registration says where to listen, nothing is known before it is read.
     let registered_elsewhere = !matches!(consul.own, OwnService::Register(_));
     let by_settings = !(registered_elsewhere && settings.listens_by_default());
-    let mut found = Found::default();
+    let mut found = Found { listeners: Vec::new(), snapshot: None };
     if by_settings {
         found.listeners.clone_from(&settings.listen);
     }
@@ -57,15 +61,15 @@ pub(super) fn try_all(settings: &Settings, consul: &ConsulSettings, report: &mut
     if !agent::look(&asking, consul, &capabilities, report) {
         return found;
     }
-    let needs = rights::needs(&settings.service, &consul.own);
+    let needs = rights::needs(R::ROLE, &settings.service, &consul.own);
     rights::look(&asking, consul, &needs, &capabilities, report);
     let node =
         capabilities.agent.as_ref().map(|agent| &*agent.info.node_name).filter(|name| !name.is_empty());
     registration::look(&asking, settings, consul, wanted.as_ref(), node, report);
-    match asking.read(Like::default()) {
+    match asking.read::<R>(Like::default()) {
         Ok(read) => {
             mesh(&read, report);
-            let bound = read.snapshot.own.listeners.iter().flatten();
+            let bound = read.snapshot.own().listeners.iter().flatten();
             if !by_settings {
                 found.listeners.extend(bound.map(|(name, address)| (name.to_string(), *address)));
             }
@@ -77,16 +81,16 @@ pub(super) fn try_all(settings: &Settings, consul: &ConsulSettings, report: &mut
 }
 
 /// What was read, as far as it is not about single services.
-fn mesh(read: &Read, report: &mut Report<'_>) {
-    let mesh = &read.snapshot.mesh;
+fn mesh<R: AppRole>(read: &Read<R>, report: &mut Report<'_>) {
+    let mesh = read.snapshot.mesh();
     report.ok("mesh", format!("datacenter {}, trust domain {}", mesh.datacenter, mesh.trust_domain));
     for error in read.failed.iter().filter_map(|row| row.error.as_ref()) {
         report.fail("mesh", error);
     }
-    for rejected in &read.snapshot.rejected {
+    for rejected in read.snapshot.rejected() {
         report.warn("mesh", format!("not in use: {}", rejected.problem));
     }
-    for warning in &read.snapshot.warnings {
+    for warning in read.snapshot.warnings() {
         report.warn("mesh", warning.to_string());
     }
 }

@@ -11,6 +11,7 @@ use mesh_id::{MeshSni, ServiceName};
 use super::explain_name;
 use super::model::Explanation;
 use crate::catalog::once::{Asking, Read};
+use crate::role::MeshGateway;
 use crate::settings::{ConsulSettings, Settings};
 
 /// Services with names like the one that is asked about that are read beside it.
@@ -38,7 +39,8 @@ pub(super) fn explanation(
         return Err(said(error));
     }
     let sni = MeshSni::parse(&asked.to_ascii_lowercase(), SERVERS);
-    let read = asking.read(like(asked, sni.as_ref().ok())).map_err(|lines| lines.join("\n"))?;
+    let read: Read<MeshGateway> =
+        asking.read(like(asked, sni.as_ref().ok())).map_err(|lines| lines.join("\n"))?;
     let mut explanation = explain_name(settings, &read.snapshot, asked);
     let service = match &sni {
         Ok(MeshSni::Service { service, datacenter, .. })
@@ -79,7 +81,7 @@ fn like(asked: &str, sni: Option<&MeshSni>) -> Like {
 }
 
 /// The error, if it was the service itself that could not be read.
-fn failed(read: &Read, service: &ServiceName) -> Option<String> {
+fn failed(read: &Read<MeshGateway>, service: &ServiceName) -> Option<String> {
     let of = |name: &str| <HealthConnect>::new(name).path();
     let wanted = of(service.as_str());
     let row = read.failed.iter().find(|row| row.path.eq_ignore_ascii_case(&wanted))?;
@@ -136,7 +138,7 @@ fn why_missing(service: &ServiceName, seen: Seen) -> String {
 }
 
 /// What was asked in vain, what cannot be used, what is doubtful.
-fn notes(read: &Read, service: Option<&ServiceName>) -> Vec<String> {
+fn notes(read: &Read<MeshGateway>, service: Option<&ServiceName>) -> Vec<String> {
     let mut notes: Vec<_> =
         read.failed.iter().filter_map(|row| Some(format!("not known: {}", row.error.as_ref()?))).collect();
     notes.dedup();

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use catalog_client::Client;
-use catalog_client::registration::GatewayRegistration;
 use gateway_runtime::metrics::Metrics;
-use gateway_state::mesh::{MeshRole, MeshSnapshot};
+use gateway_state::mesh::MeshRole;
 
-use super::{AppRole, ConsulFeed};
-use crate::consul;
-use crate::settings::{ConsulSettings, Role, Settings};
+use super::AppRole;
+use crate::settings::{Role, Settings};
 
 /// `mesh-gw`.
 #[derive(Debug)]
@@ -24,14 +21,4 @@ impl AppRole for MeshGateway {
     fn options(_settings: &Settings) {}
 
     fn keep(_settings: &Settings, _metrics: &Arc<Metrics>, _workers: usize) {}
-
-    fn consul(
-        settings: &Settings,
-        consul: &ConsulSettings,
-        client: Client,
-        registration: Option<GatewayRegistration>,
-    ) -> Result<ConsulFeed<MeshSnapshot>, String> {
-        let (source, reader, handle) = consul::source(settings, consul, client, registration);
-        Ok(ConsulFeed { source: Box::pin(source.run()), reader, handle })
-    }
 }

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use catalog_client::Client;
 use gateway_runtime::listener::Bound;
-use gateway_state::consul::ConsulHandle;
+use gateway_state::consul::{ConsulHandle, ConsulSource};
 use gateway_state::{FileSource, Loaded, Reader, SourceHandle, SourceStatus};
 
 use super::Failure;
 use crate::catalog::source_config;
 use crate::consul;
-use crate::role::{AppRole, ConsulFeed, SnapshotOf};
+use crate::role::{AppRole, SnapshotOf};
 use crate::settings::{OwnService, Settings, Source};
 
 /// What of a source can be had without a socket.
@@ -31,7 +30,7 @@ pub(super) struct Feed<R: AppRole> {
 
 enum Waiting<R: AppRole> {
     Files(Box<FileSource<R::State>>),
-    Consul(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Consul(Box<ConsulSource<R::State>>),
 }
 
 /// Reaches the source while it runs.
@@ -93,11 +92,10 @@ impl<R: AppRole> Opened<R> {
                     }
                     _ => None,
                 };
-                let ConsulFeed { source, reader, handle } =
-                    R::consul(settings, of_consul, client, registration)
-                        .map_err(|why| Failure::Files(vec![why]))?;
-                let handle = FeedHandle::Consul(Arc::new(handle));
-                Ok(Feed { reader, handle, source: Waiting::Consul(source) })
+                let (source, reader, handle) = consul::source::<R>(settings, of_consul, client, registration);
+                let (handle, source) =
+                    (FeedHandle::Consul(Arc::new(handle)), Waiting::Consul(Box::new(source)));
+                Ok(Feed { reader, handle, source })
             }
             (Self::Consul(_), None) => Err(Failure::Internal("a client without settings for it".to_owned())),
         }
@@ -120,7 +118,7 @@ impl<R: AppRole> Feed<R> {
             Ok(runtime) => runtime.block_on(async {
                 match self.source {
                     Waiting::Files(source) => source.run(std::future::pending()).await,
-                    Waiting::Consul(source) => source.await,
+                    Waiting::Consul(source) => source.run().await,
                 }
             }),
             Err(error) => tracing::error!(%error, "the catalog is not followed"),

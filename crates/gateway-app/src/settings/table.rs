@@ -70,6 +70,13 @@ pub(super) static GROUPS: &[Group] = &[
     Group { heading: "Timers", keys: consul_timers::REGISTRATION, flags: false, consul: false, only: None },
     Group { heading: "Limits", keys: limits::LIMITS, flags: false, consul: false, only: None },
     Group {
+        heading: "Intentions and certificates from Consul",
+        keys: terminating::CONSUL,
+        flags: false,
+        consul: false,
+        only: Some(Role::Terminating),
+    },
+    Group {
         heading: "Limits",
         keys: terminating::LIMITS,
         flags: false,

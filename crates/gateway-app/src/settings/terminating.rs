@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use gateway_state::consul::LeafConfig;
 use gateway_state::terminating::{ServiceOptions, TerminatingOptions};
+use intentions::DefaultPolicy;
 use mesh_forward::dns::{AddressGuard, Guarded};
 
 /// Settings of a terminating gateway. Other roles have the defaults and do not look at them.
@@ -20,6 +22,12 @@ pub struct TerminatingSettings {
     pub dns_guard: AddressGuard,
     /// What becomes of open connections that a change denies.
     pub reauthorize: Reauthorize,
+    /// What happens where no intention decides; `None`: what Consul says.
+    pub default_policy: Option<DefaultPolicy>,
+    /// How leaves are read from Consul.
+    pub leaves: LeafConfig,
+    /// How often intentions are read although nothing says that they were written.
+    pub intentions_every: Duration,
     /// By name; where a field is `None`, what holds for all services does.
     pub services: BTreeMap<String, ServiceSettings>,
     /// For a whole TLS handshake with a client, from accepting on.

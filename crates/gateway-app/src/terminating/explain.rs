@@ -2,8 +2,12 @@
 //! decides, and where a permitted connection would go.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+
+use catalog_client::query::StatusLeader;
 
 use gateway_runtime::reason::Reason;
+use gateway_state::consul::Like;
 use gateway_state::terminating::{Linked, LinkedService, Lookup, Origination, TerminatingSnapshot};
 use intentions::{Look, Protocol, Source as Caller};
 use mesh_id::SpiffeId;
@@ -11,9 +15,10 @@ use serde::Serialize;
 
 use super::TerminatingGateway;
 use crate::catalog;
+use crate::catalog::once::Asking;
 use crate::explain::{Options, Routed, compute, live, text};
 use crate::live::why_not_served;
-use crate::settings::{Settings, Source};
+use crate::settings::{ConsulSettings, Settings, Source};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,22 +73,21 @@ pub(super) struct ExplainedRule {
 
 /// Explains from what the settings name; true if the connection would be made.
 pub fn explain(settings: &Settings, question: &Question<'_>, options: Options, out: &mut dyn Write) -> bool {
-    let path = match &settings.source {
-        Source::Catalog(path) => path,
-        Source::Consul(_) => {
-            // Who asks from a script may read the code only.
-            let _ = writeln!(out, "explain reads a catalog of files in this version: name it with --catalog");
-            return false;
-        }
+    let known = match &settings.source {
+        Source::Catalog(path) => catalog::load::<TerminatingGateway>(settings, path)
+            .map(|snapshot| (snapshot, Vec::new()))
+            .map_err(|problems| {
+                format!("the catalog has problems; `check` shows its warnings, too\n{problems}")
+            }),
+        Source::Consul(consul) => from_consul(settings, consul, question)
+            .map_err(|why| format!("Consul does not tell; `doctor` looks at all it may be\n{why}")),
     };
-    let snapshot = match catalog::load::<TerminatingGateway>(settings, path) {
-        Ok(snapshot) => snapshot,
-        Err(problems) => {
-            let _ = writeln!(out, "the catalog has problems; `check` shows its warnings, too\n{problems}");
-            return false;
-        }
-    };
-    let mut explanation = match explanation(settings, &snapshot, question) {
+    let explained = known.and_then(|(snapshot, notes)| {
+        let mut explanation = explanation(settings, &snapshot, question)?;
+        explanation.notes.extend(notes);
+        Ok(explanation)
+    });
+    let mut explanation = match explained {
         Ok(explanation) => explanation,
         Err(why) => {
             let _ = writeln!(out, "{why}");
@@ -105,6 +109,29 @@ pub fn explain(settings: &Settings, question: &Question<'_>, options: Options, o
     };
     drop(written);
     explanation.reason.is_none()
+}
+
+/// Reads what a question needs, once, and what was asked in vain.
+fn from_consul(
+    settings: &Settings,
+    consul: &ConsulSettings,
+    question: &Question<'_>,
+) -> Result<(Arc<TerminatingSnapshot>, Vec<String>), String> {
+    let asking = Asking::new(settings, consul)?;
+    // An agent that is away is told at once, and not when a start would lose its patience.
+    asking.ask(&StatusLeader).map_err(|error| error.to_string())?;
+    let names = match (question.to, question.name) {
+        (Some(to), _) => vec![to.rsplit('/').next().unwrap_or(to).to_owned()],
+        // Of a name the first parts are meant as subset, service, or address and service.
+        (None, Some(name)) => name.to_ascii_lowercase().split('.').take(3).map(str::to_owned).collect(),
+        (None, None) => Vec::new(),
+    };
+    let read = asking.read::<TerminatingGateway>(Like { names, near: NEAR }).map_err(|all| all.join("\n"))?;
+    let mut notes: Vec<_> =
+        read.failed.iter().filter_map(|row| Some(format!("not known: {}", row.error.as_ref()?))).collect();
+    notes.dedup();
+    notes.extend(read.snapshot.rejected.iter().map(|it| format!("not in use: {}", it.problem)));
+    Ok((read.snapshot, notes))
 }
 
 /// What a connection meets in a snapshot.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::report::Report;
 use crate::catalog::once::Asking;
-use crate::settings::{ConsulSettings, OwnService, Register};
+use crate::settings::{ConsulSettings, OwnService, Register, Role};
 
 /// Every server is registered under this name, in every datacenter.
 const SERVERS: &str = "consul";
@@ -42,12 +42,21 @@ impl Need {
     }
 }
 
-/// What a mesh gateway needs.
-pub(super) fn needs(service: &str, own: &OwnService) -> Vec<Need> {
+/// What a gateway needs.
+pub(super) fn needs(role: Role, service: &str, own: &OwnService) -> Vec<Need> {
     let mut needs = vec![
         Need::new("service", "", "read", "services that the token may not read are left out without a word"),
         Need::new("node", "", "read", "endpoints on nodes that it may not read are left out without a word"),
     ];
+    if role == Role::Terminating {
+        needs.push(Need::new(
+            "service",
+            "",
+            "write",
+            "linked services that the token may not write get no certificate, so they are not served; a rule for each \
+             linked service does, too",
+        ));
+    }
     if let OwnService::Register(Register { node, .. }) = own {
         needs.push(Need::new("service", service, "write", "the gateway cannot register"));
         if let Some(node) = node {
@@ -229,7 +238,9 @@ mod tests {
 
     #[test]
     fn the_rules_are_those_of_what_is_done() {
-        let rules = |own: &OwnService| needs("mesh-gateway", own).iter().map(Need::rule).collect::<Vec<_>>();
+        let rules = |own: &OwnService| {
+            needs(Role::Mesh, "mesh-gateway", own).iter().map(Need::rule).collect::<Vec<_>>()
+        };
         let read = ["service_prefix \"\" { policy = \"read\" }", "node_prefix \"\" { policy = \"read\" }"];
         assert_eq!(rules(&OwnService::OnlyOne), read);
         assert_eq!(rules(&register(None))[2..], ["service \"mesh-gateway\" { policy = \"write\" }"]);
@@ -238,7 +249,7 @@ mod tests {
 
     #[test]
     fn what_is_seen_and_what_is_said_decide_together() {
-        let needs = needs("mesh-gateway", &register(None));
+        let needs = needs(Role::Mesh, "mesh-gateway", &register(None));
         let (service, node, write) = (&needs[0], &needs[1], &needs[2]);
         let blind = Seen::default();
         let no_nodes = Seen { endpoints: false, ..ALL };
@@ -266,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_missing_rule_fails_with_its_text() {
-        let need = &needs("mesh-gateway", &OwnService::OnlyOne)[1];
+        let need = &needs(Role::Mesh, "mesh-gateway", &OwnService::OnlyOne)[1];
         let (good, text) = reported(|report| say(need, Granted::No, report));
         assert!(!good, "{text}");
         assert!(

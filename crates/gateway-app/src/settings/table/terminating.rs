@@ -1,5 +1,7 @@
 //! What only a terminating gateway has.
 
+use intentions::DefaultPolicy;
+
 use super::super::terminating::{Reauthorize, guard};
 use super::*;
 
@@ -29,6 +31,72 @@ pub(super) static SERVICES: &[Key] = &[
         }),
         "cut",
         "What becomes of an open TCP connection that a change of intentions denies: `cut` within a second, or `keep` until it ends, as Consul documents it."
+    ),
+];
+
+pub(super) static CONSUL: &[Key] = &[
+    key!(
+        "default_intention_policy",
+        Choice(&["auto", "allow", "deny"], |s, v| {
+            s.terminating.default_policy = match v {
+                "allow" => Some(DefaultPolicy::Allow),
+                "deny" => Some(DefaultPolicy::Deny),
+                _ => None,
+            };
+        }),
+        "auto",
+        "What happens where no intention decides. `auto`: what Consul says, which is `deny` as long as it says nothing. A catalog of files says it itself (`DefaultPolicy` of `[Mesh]`)."
+    ),
+    key!(
+        "timers.consul_intentions",
+        Time(span(SECOND, HOUR, "more often is a load"), |s, v| s.terminating.intentions_every = v),
+        "1m",
+        "How often the intentions of each linked service are read although nothing says that they were written."
+    ),
+    key!(
+        "timers.consul_leaf",
+        Time(span(SECOND, HOUR, "leaves last for days"), |s, v| s.terminating.leaves.every = v),
+        "5m",
+        "How often a leaf that has no held read of its own is read."
+    ),
+    key!(
+        "timers.consul_leaf_renew",
+        Time(span(SECOND, HOUR, "an agent has to make keys and have them signed"), |s, v| s
+            .terminating
+            .leaves
+            .renew_within =
+            v),
+        "1m",
+        "Time in which all of these are read after a change of the active root."
+    ),
+    key!(
+        "timers.consul_leaf_renew_for",
+        Time(span(SECOND, DAY, "the CA may take its time"), |s, v| s.terminating.leaves.renew_for = v),
+        "10m",
+        "How long leaves of the old root are asked for so."
+    ),
+    key!(
+        "timers.consul_leaf_overdue",
+        Time(span(SECOND, HOUR, "more often is a load"), |s, v| s.terminating.leaves.overdue_every = v),
+        "30s",
+        "How often a leaf that should have been renewed is read."
+    ),
+    key!(
+        "limits.consul_held_leaves",
+        Count(span(0, 1_000, "over HTTP/1.1 each costs a connection"), |s, v| s.terminating.leaves.held =
+            size(v)),
+        "8",
+        "Leaves with a held read of their own."
+    ),
+    key!(
+        "limits.consul_leaf_reads",
+        Count(span(1, 1_000, "an agent has to make a key and have it signed for each"), |s, v| s
+            .terminating
+            .leaves
+            .reads =
+            size(v)),
+        "8",
+        "Reads of leaves under way at a time."
     ),
 ];
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use gateway_state::consul::LeafConfig;
+use intentions::DefaultPolicy;
 use mesh_forward::dns::AddressGuard;
 
 use super::super::{Reauthorize, ServiceSettings};
@@ -26,6 +28,10 @@ pub(super) fn terminating_defaults() -> TerminatingSettings {
         source_address: None,
         dns_guard: AddressGuard::OUTSIDE,
         reauthorize: Reauthorize::Cut,
+        default_policy: None,
+        // Here the source has the last word, and its tests.
+        leaves: LeafConfig::default(),
+        intentions_every: 60 * second,
         services: BTreeMap::new(),
         handshake: 15 * second,
         denied_close: second,
@@ -59,6 +65,14 @@ fn every_default_is_this() {
         ("timers.unlinked", "10m"),
         ("timers.session", "1h"),
         ("timers.dns_floor", "5s"),
+        ("default_intention_policy", "auto"),
+        ("timers.consul_intentions", "1m"),
+        ("timers.consul_leaf", "5m"),
+        ("timers.consul_leaf_renew", "1m"),
+        ("timers.consul_leaf_renew_for", "10m"),
+        ("timers.consul_leaf_overdue", "30s"),
+        ("limits.consul_held_leaves", "8"),
+        ("limits.consul_leaf_reads", "8"),
         ("limits.handshakes", "1024"),
         ("limits.session_memory", "16MiB"),
         ("limits.session_memory_per_service", "4MiB"),
@@ -103,6 +117,7 @@ fn every_key_can_be_set_in_the_file() {
            source_address = "127.0.0.9"
            dns_guard = ["private", "metadata"]
            reauthorize_tcp = "keep"
+           default_intention_policy = "allow"
            [services."billing"]
            dry_run = false
            [services."team/other"]
@@ -113,7 +128,14 @@ fn every_key_can_be_set_in_the_file() {
            unlinked = "2s"
            session = "3s"
            dns_floor = "4s"
+           consul_intentions = "5s"
+           consul_leaf = "6s"
+           consul_leaf_renew = "7s"
+           consul_leaf_renew_for = "8s"
+           consul_leaf_overdue = "9s"
            [limits]
+           consul_held_leaves = 1
+           consul_leaf_reads = 2
            handshakes = 5
            session_memory = "1MiB"
            session_memory_per_service = 0
@@ -134,6 +156,16 @@ fn every_key_can_be_set_in_the_file() {
             source_address: Some("127.0.0.9".parse().unwrap()),
             dns_guard: AddressGuard { private: true, metadata: true, ..AddressGuard::NONE },
             reauthorize: Reauthorize::Keep,
+            default_policy: Some(DefaultPolicy::Allow),
+            leaves: LeafConfig {
+                held: 1,
+                every: 6 * second,
+                renew_within: 7 * second,
+                renew_for: 8 * second,
+                overdue_every: 9 * second,
+                reads: 2,
+            },
+            intentions_every: 5 * second,
             services: services.into(),
             handshake: second,
             denied_close: Duration::ZERO,
