@@ -1,7 +1,7 @@
 //! Adapter of a benchmark of gateways that run from a living Consul: becomes the gateway.
 //!
-//! `living-mesh mesh SPEC` reads SPEC (JSON) and replaces itself by `mesh-gw`, which registers itself
-//! and finds everything else in Consul. SPEC has `service`, `listen`, `admin`, `via` (`http` or `https`)
+//! `living-mesh ROLE SPEC` reads SPEC (JSON) and replaces itself by the gateway of ROLE, `mesh` or
+//! `terminating`, which registers itself and finds everything else in Consul. SPEC has `service`, `listen`, `admin`, `via` (`http` or `https`)
 //! and `consul` with `http`, `https` and `ca`.
 
 #![expect(clippy::print_stderr, reason = "a program for the command line")]
@@ -32,8 +32,9 @@ struct Consul {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["mesh", spec] => become_gateway(spec),
-        _ => Err("usage: living-mesh mesh SPEC".into()),
+        ["mesh", spec] => become_gateway("mesh-gw", spec),
+        ["terminating", spec] => become_gateway("terminating-gw", spec),
+        _ => Err("usage: living-mesh mesh|terminating SPEC".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,11 +45,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn become_gateway(file: &str) -> Result<(), Box<dyn Error>> {
+fn become_gateway(name: &str, file: &str) -> Result<(), Box<dyn Error>> {
     let text = fs::read(file).map_err(|error| format!("{file}: {error}"))?;
     let spec: Spec = serde_json::from_slice(&text).map_err(|error| format!("{file}: {error}"))?;
     // It is built beside this program, by the same profile.
-    let gateway = std::env::current_exe()?.with_file_name("mesh-gw");
+    let gateway = std::env::current_exe()?.with_file_name(name);
     let mut command = Command::new(&gateway);
     command.args(["--register", "--service", &spec.service, "--address", &spec.listen]);
     command.args(["--admin-bind", &spec.admin, "--access-log", "off"]);

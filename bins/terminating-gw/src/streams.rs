@@ -1,6 +1,6 @@
 //! Both sides of a connection as the relay takes them, and its meter.
 
-use std::io;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -32,6 +32,11 @@ impl Side for FromMesh {
     fn reset_on_close(&self) {
         reset_on_close(self.socket());
     }
+
+    /// Encrypted, and sent together with `close_notify`.
+    fn take_last(&mut self, bytes: &[u8]) -> usize {
+        self.0.get_mut().1.writer().write(bytes).unwrap_or_default()
+    }
 }
 
 impl Side for Upstream {
@@ -39,6 +44,13 @@ impl Side for Upstream {
         match self {
             Self::Plain(stream) => reset_on_close(stream),
             Self::Tls(stream) => reset_on_close(stream.get_ref().0),
+        }
+    }
+
+    fn take_last(&mut self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Tls(stream) => stream.get_mut().1.writer().write(bytes).unwrap_or_default(),
         }
     }
 }

@@ -15,6 +15,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::bundle::{Anchor, LeftOut, WhyLeftOut};
 use crate::certificate::Parsed;
+use crate::verified::{Chain, VerifiedChains};
 use crate::{Error, Fingerprint, Material, PeerError, pem, provider};
 
 /// Most anchors in one bundle; an operating system has about 150.
@@ -35,6 +36,8 @@ pub(crate) struct Anchors {
     /// Holds from `span.0` to `span.1`, both included, in seconds since 1970.
     current: Holding,
     span: (u64, u64),
+    /// Clients that `current` has accepted. Clones share it, because they have the same anchors.
+    verified: Arc<VerifiedChains>,
     left_out: Vec<LeftOut>,
     fingerprint: Fingerprint,
 }
@@ -83,7 +86,7 @@ impl Anchors {
             return Err(Error::NoUsableRoot { what, left_out });
         };
         let span = span_around(&all, now.as_secs());
-        Ok(Self { all, current, span, left_out, fingerprint })
+        Ok(Self { all, current, span, verified: Arc::default(), left_out, fingerprint })
     }
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
@@ -124,23 +127,40 @@ impl Anchors {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), PeerError> {
+        // Between the moment when an anchor begins or ends and the next rebuild nothing is remembered.
+        if side == Side::Client && self.is_as_built(now) {
+            return self.verify_client(end_entity, intermediates, now);
+        }
         let holding = if self.is_as_built(now) {
             self.current.clone()
         } else {
-            // Between the moment when an anchor begins or ends and the next rebuild.
             Holding::at(&self.all, now).ok_or(PeerError::RootsExpired)?
         };
-        let verified = match side {
-            Side::Server => ParsedCertificate::try_from(end_entity).and_then(|parsed| {
-                let (roots, algorithms) = (&holding.roots, algorithms().all);
-                verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)
-            }),
-            Side::Client => holding.clients.verify_client_cert(end_entity, intermediates, now).map(drop),
-        };
-        verified.map_err(|error| match error {
-            rustls::Error::InvalidCertificate(error) => error.into(),
-            other => PeerError::Invalid(rustls::CertificateError::Other(rustls::OtherError(Arc::new(other)))),
-        })
+        holding.verify(side, end_entity, intermediates, now)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.verified.len()
+    }
+
+    /// The same for a client, by the anchors as they were built: a chain that was accepted a short while ago is
+    /// accepted again.
+    fn verify_client(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), PeerError> {
+        let chain = Chain::of(end_entity, intermediates);
+        if chain.as_ref().is_some_and(|chain| self.verified.holds(chain, now)) {
+            return Ok(());
+        }
+        self.current.verify(Side::Client, end_entity, intermediates, now)?;
+        if let Some(chain) = chain {
+            self.verified.insert(chain, end_entity, intermediates, now);
+        }
+        Ok(())
     }
 }
 
@@ -170,6 +190,26 @@ impl Holding {
         let clients =
             WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider).build().ok()?;
         Some(Self { roots, clients })
+    }
+
+    fn verify(
+        &self,
+        side: Side,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), PeerError> {
+        let verified = match side {
+            Side::Server => ParsedCertificate::try_from(end_entity).and_then(|parsed| {
+                let (roots, algorithms) = (&self.roots, algorithms().all);
+                verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)
+            }),
+            Side::Client => self.clients.verify_client_cert(end_entity, intermediates, now).map(drop),
+        };
+        verified.map_err(|error| match error {
+            rustls::Error::InvalidCertificate(error) => error.into(),
+            other => PeerError::Invalid(rustls::CertificateError::Other(rustls::OtherError(Arc::new(other)))),
+        })
     }
 }
 

@@ -33,6 +33,7 @@ mod sessions;
 mod store;
 mod tickets;
 mod trust;
+mod verified;
 mod verifier;
 
 pub use accept::{Accepted, Acceptor, ServerStream};

@@ -57,8 +57,7 @@ async fn a_service_that_is_refused_disturbs_no_other() {
     let (matched, entries) = intention("web", "ledger", "deny");
     world.replay.set(&matching("ledger"), &matched);
     world.replay.set(ENTRIES, &entries);
-    let denied =
-        |snapshot: &TerminatingSnapshot| (verdict(snapshot, "web", "ledger")? == false).then_some(());
+    let denied = |snapshot: &TerminatingSnapshot| (!verdict(snapshot, "web", "ledger")?).then_some(());
     world.until("web to be denied", denied).await;
     world.replay.fault(On::path("/v1/connect/intentions/match"), Fault::denied());
     world.replay.set(ENTRIES, &json!([]));
@@ -148,8 +147,7 @@ async fn entries_are_read_kind_by_kind_where_they_cannot_be_listed_together() {
     let (matched, entries) = intention("web", "ledger", "deny");
     world.replay.set(&matching("ledger"), &matched);
     world.replay.set("/v1/config/service-intentions", &entries);
-    let denied =
-        |snapshot: &TerminatingSnapshot| (verdict(snapshot, "web", "ledger")? == false).then_some(());
+    let denied = |snapshot: &TerminatingSnapshot| (!verdict(snapshot, "web", "ledger")?).then_some(());
     world.until("web to be denied", denied).await;
 }
 

@@ -34,6 +34,12 @@ pub const MOST_BYTES_AT_A_TIME: usize = direction::MOST;
 pub trait Side: AsyncRead + AsyncWrite + Unpin {
     /// Makes the coming close a reset, so that a cut stream does not look like a complete one.
     fn reset_on_close(&self);
+
+    /// Takes bytes after which the stream is shut down at once, and keeps them for that; says how many it took. The
+    /// others are written first. A side whose end is bytes as well (TLS) sends both by one write then.
+    fn take_last(&mut self, _bytes: &[u8]) -> usize {
+        0
+    }
 }
 
 impl Side for TcpStream {
@@ -70,11 +76,11 @@ impl<C: Side, U: Side, M: Meter> StreamRelay<C, U, M> {
     fn poll_directions(&mut self, cx: &mut Context<'_>) -> Poll<(End, Option<io::Error>)> {
         let Some((client, upstream)) = &mut self.streams else { return Poll::Ready((End::Internal, None)) };
         let meter = &self.meter;
-        let down = self.down.poll(upstream, client, cx, &|n| meter.down(n));
+        let down = self.down.poll(upstream, client, cx, &|n| meter.down(n), C::take_last);
         if let Poll::Ready(Err(broken)) = down {
             return Poll::Ready(end_of(broken, &UPSTREAM, &CLIENT));
         }
-        let up = self.up.poll(client, upstream, cx, &|n| meter.up(n));
+        let up = self.up.poll(client, upstream, cx, &|n| meter.up(n), U::take_last);
         if let Poll::Ready(Err(broken)) = up {
             // The client has all there was to have and was told so: many just close then.
             if self.down.is_finished() && broken.is_truncation() {

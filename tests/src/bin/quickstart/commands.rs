@@ -46,6 +46,13 @@ impl Typed {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Its exit code and what it prints, whether or not it succeeds.
+    pub(crate) async fn outcome(&self) -> Result<(Option<i32>, String)> {
+        let running = self.command()?.stdin(Stdio::null()).output();
+        let output = tokio::time::timeout(ANSWER_WITHIN, running).await.context("no answer")??;
+        Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
     /// Starts it, types a line, and gives the first line that comes back once the second is what was typed.
     pub(crate) async fn greeted(&self) -> Result<String> {
         let mut command = self.command()?;

@@ -1,5 +1,5 @@
 //! Two datacenters on this machine, joined by two mesh gateways as real processes; a call through them, hop by hop,
-//! with what each hop recorded. With `--consul` each datacenter has a real Consul, from which its gateway runs.
+//! with what each hop recorded; and a call to a service outside the mesh, through a terminating gateway. With `--consul` each datacenter has a real Consul, from which its gateway runs.
 //!
 //! Started by `scripts/quickstart`, which builds the gateways first. Stays until Ctrl-C; `--once` checks and ends.
 
@@ -8,6 +8,7 @@
 mod by_hand;
 mod commands;
 mod consul;
+mod egress;
 mod evidence;
 mod report;
 mod scene;

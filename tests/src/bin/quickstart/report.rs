@@ -6,6 +6,8 @@ use std::io::IsTerminal;
 
 use gateway_testkit::Gateway;
 
+use crate::world::gateway_name;
+
 const NAME_WIDTH: usize = 12;
 
 /// Prints, and counts what was not as expected.
@@ -56,12 +58,19 @@ impl Report {
         println!("   {:NAME_WIDTH$}  {}", "", self.paint("2", &what.to_string()));
     }
 
+    /// What a program printed, word for word.
+    pub(crate) fn quote(&self, text: &str) {
+        for line in text.lines() {
+            println!("   {}", self.paint("2", &format!("| {}", self.brief(&line))));
+        }
+    }
+
     /// Where the gateways' pages are, and how all this ends.
     pub(crate) fn admin_pages(&self, gateways: &[&Gateway]) {
         self.heading("Admin pages");
         for gateway in gateways {
             if let Ok(admin) = gateway.admin() {
-                self.hop(&format!("gateway {}", gateway.name()), format!("http://{}/", admin.address()));
+                self.hop(&gateway_name(gateway), format!("http://{}/", admin.address()));
             }
         }
         self.text("\nEverything runs until Ctrl-C, and is removed then.");

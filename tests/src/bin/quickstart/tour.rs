@@ -8,6 +8,7 @@ use anyhow::Result;
 use gateway_testkit::{Call, Deadline, Upstream, Via};
 use serde_json::Value;
 
+use crate::egress;
 use crate::evidence::{far_peer, hops, open_connection, show_count, show_hop, show_record, text};
 use crate::report::Report;
 use crate::world::World;
@@ -39,7 +40,7 @@ pub(crate) async fn run(world: &World, report: &mut Report) -> Result<()> {
 
     report.step("what the gateways count");
     figures(world, report).await;
-    Ok(())
+    egress::run(world, report).await
 }
 
 /// One call, told hop by hop; gives the instance that answered.

@@ -31,6 +31,9 @@ impl Broken {
     }
 }
 
+/// Takes what is written last, as far as it can.
+pub(super) type TakeLast<K> = fn(&mut K, &[u8]) -> usize;
+
 /// Bytes on their way from a source to a sink.
 #[derive(Debug)]
 pub(super) struct Direction {
@@ -80,13 +83,14 @@ impl Direction {
     }
 
     /// Moves bytes until somebody has to be waited for. Ready when the direction is finished, or one
-    /// side broke.
-    pub(super) fn poll(
+    /// side broke. `take_last` is [`Side::take_last`](super::Side::take_last) of the sink.
+    pub(super) fn poll<K: AsyncWrite + Unpin>(
         &mut self,
         source: &mut (impl AsyncRead + Unpin),
-        sink: &mut (impl AsyncWrite + Unpin),
+        sink: &mut K,
         cx: &mut Context<'_>,
         count: &impl Fn(u64),
+        take_last: TakeLast<K>,
     ) -> Poll<Result<(), Broken>> {
         if self.finished {
             return Poll::Ready(Ok(()));
@@ -110,7 +114,9 @@ impl Direction {
                 self.turn_over = true;
                 return Poll::Pending;
             }
-            moved += ready!(with_large_scratch(|buffer| self.poll_copy(source, sink, buffer, cx, count)))?;
+            moved += ready!(with_large_scratch(|buffer| {
+                self.poll_copy(source, sink, buffer, cx, count, take_last)
+            }))?;
         }
     }
 
@@ -143,13 +149,14 @@ impl Direction {
 
     /// Reads until there is nothing more, or the buffer is full (TLS gives one record at a time),
     /// and writes that.
-    fn poll_copy(
+    fn poll_copy<K: AsyncWrite + Unpin>(
         &mut self,
         source: &mut (impl AsyncRead + Unpin),
-        sink: &mut (impl AsyncWrite + Unpin),
+        sink: &mut K,
         buffer: &mut [u8],
         cx: &mut Context<'_>,
         count: &impl Fn(u64),
+        take_last: TakeLast<K>,
     ) -> Poll<Result<usize, Broken>> {
         let size = self.size.min(buffer.len());
         let mut read = ReadBuf::new(buffer.get_mut(..size).unwrap_or_default());
@@ -169,7 +176,14 @@ impl Direction {
         if read.remaining() == 0 {
             self.size = (self.size * GROWTH).min(MOST);
         }
-        self.write(read.filled(), sink, cx, count).map_err(Broken::Sink)?;
+        let mut bytes = read.filled();
+        if matches!(self.source, Source::Ended) && !bytes.is_empty() {
+            // Only the shutdown follows, which sends them.
+            let taken = take_last(sink, bytes).min(bytes.len());
+            count(taken as u64);
+            bytes = bytes.get(taken..).unwrap_or_default();
+        }
+        self.write(bytes, sink, cx, count).map_err(Broken::Sink)?;
         Poll::Ready(Ok(read.filled().len()))
     }
 
@@ -215,6 +229,9 @@ mod tests {
     struct Noting {
         writes: Vec<usize>,
         shut: bool,
+        /// How many last bytes it is willing to take, and how many it did.
+        takes: usize,
+        taken: usize,
     }
 
     impl AsyncWrite for Noting {
@@ -241,10 +258,44 @@ mod tests {
         from.write_all(&vec![7; 700_000]).await.unwrap();
         drop(from);
         let (mut direction, mut sink) = (Direction::default(), Noting::default());
-        poll_fn(|cx| direction.poll(&mut source, &mut sink, cx, &|_| {})).await.unwrap();
+        poll_fn(|cx| direction.poll(&mut source, &mut sink, cx, &|_| {}, |_, _| 0)).await.unwrap();
         assert_eq!(sink.writes[..5], [4_096, 16_384, 65_536, 262_144, 262_144]);
         assert_eq!(sink.writes.iter().sum::<usize>(), 700_000);
         assert!(sink.shut && direction.is_finished());
+    }
+
+    #[tokio::test]
+    async fn the_last_bytes_are_left_to_the_shutdown_as_far_as_the_sink_takes_them() {
+        let counted = std::cell::Cell::new(0);
+        let count = |n| counted.set(counted.get() + n);
+        for (takes, written) in [(0, vec![9]), (4, vec![5]), (100, vec![])] {
+            let (mut from, mut source) = duplex(100);
+            from.write_all(&[7; 9]).await.unwrap();
+            drop(from);
+            let (mut direction, mut sink) = (Direction::default(), Noting { takes, ..Noting::default() });
+            counted.set(0);
+            let take = |sink: &mut Noting, bytes: &[u8]| {
+                sink.taken = bytes.len().min(sink.takes);
+                sink.taken
+            };
+            poll_fn(|cx| direction.poll(&mut source, &mut sink, cx, &count, take)).await.unwrap();
+            assert_eq!((&sink.writes, counted.get()), (&written, 9), "{takes}");
+            assert_eq!(sink.taken + sink.writes.iter().sum::<usize>(), 9);
+            assert!(sink.shut);
+        }
+        // What comes before the end is written at once: nobody knows what follows.
+        let (mut from, mut source) = duplex(100);
+        from.write_all(&[7; 9]).await.unwrap();
+        let (mut direction, mut sink) = (Direction::default(), Noting::default());
+        let mut take = async || {
+            let all = |_: &mut Noting, bytes: &[u8]| bytes.len();
+            let step = |cx: &mut Context<'_>| {
+                Poll::Ready(direction.poll(&mut source, &mut sink, cx, &|_| {}, all).is_ready())
+            };
+            poll_fn(step).await
+        };
+        assert!(!take().await);
+        assert_eq!(sink.writes, [9]);
     }
 
     #[tokio::test]
@@ -254,7 +305,10 @@ mod tests {
         from.write_all(&vec![7; 100_000]).await.unwrap();
         let mut direction = Direction::default();
         let mut step = async || {
-            poll_fn(|cx| Poll::Ready(direction.poll(&mut source, &mut sink, cx, &|_| {}).is_ready())).await
+            poll_fn(|cx| {
+                Poll::Ready(direction.poll(&mut source, &mut sink, cx, &|_| {}, |_, _| 0).is_ready())
+            })
+            .await
         };
         assert!(!step().await);
         assert!(!step().await);
@@ -262,7 +316,7 @@ mod tests {
         // Then everything arrives, and at the end nothing is held.
         drop(from);
         let rest = tokio::spawn(async move {
-            poll_fn(|cx| direction.poll(&mut source, &mut sink, cx, &|_| {})).await.unwrap();
+            poll_fn(|cx| direction.poll(&mut source, &mut sink, cx, &|_| {}, |_, _| 0)).await.unwrap();
             direction.unsent.capacity()
         });
         let mut got = Vec::new();
