@@ -109,7 +109,9 @@ pub(crate) fn decided(
 ) -> Option<Connection> {
     let decided = match decide(parts, hello) {
         Ok(decided) => decided,
-        Err((reason, refusal)) => return refuse(client.guard, reason, refusal),
+        Err(Nowhere { reason, sni, alpn }) => {
+            return refuse(client.guard, reason, Refusal { sni, alpn, ..Refusal::default() });
+        }
     };
     let plan = parts.dial_plan(&decided.route);
     let observer = Observer { parts, route: &decided.route };
@@ -151,15 +153,22 @@ pub(crate) fn relay(
     }
 }
 
-fn decide<'a>(parts: &Parts, hello: &'a ClientHello<'_>) -> Result<Decided, (Reason, Refusal<'a>)> {
+/// A hello that leads nowhere.
+struct Nowhere<'a> {
+    reason: Reason,
+    sni: Option<&'a str>,
+    alpn: Option<&'a str>,
+}
+
+fn decide<'a>(parts: &Parts, hello: &'a ClientHello<'_>) -> Result<Decided, Nowhere<'a>> {
     let alpn = hello.alpn().next().and_then(|name| std::str::from_utf8(name).ok());
     let Some(sent) = hello.server_name() else {
-        return Err((Reason::NoSni, Refusal { alpn, ..Refusal::default() }));
+        return Err(Nowhere { reason: Reason::NoSni, sni: None, alpn });
     };
     let live = parts.live.load();
     let mut lower = [0u8; 255];
     let Some(matched) = lower_cased(sent, &mut lower).and_then(|name| live.lookup(name)) else {
-        return Err((Reason::UnknownSni, Refusal { sni: Some(sent), alpn, ..Refusal::default() }));
+        return Err(Nowhere { reason: Reason::UnknownSni, sni: Some(sent), alpn });
     };
     let wildcard = matched.name.starts_with("*.");
     Ok(Decided {

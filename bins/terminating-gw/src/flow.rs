@@ -144,11 +144,7 @@ fn begin(gateway: &Arc<Gateway>, conn: Accepted, buffer: &mut [u8]) {
 }
 
 /// Waits for the rest of a hello that begins with `first`.
-async fn wait_for_hello(
-    gateway: &Gateway,
-    client: Client,
-    first: &[u8],
-) -> Option<(Client, Vec<u8>, Asked)> {
+async fn wait_for_hello(gateway: &Gateway, client: Client, first: &[u8]) -> Option<(Client, Vec<u8>, Asked)> {
     let Client { stream, guard, deadline } = client;
     let mut hello = Incomplete::new(&gateway.parts);
     let step = if first.is_empty() { Step::More } else { hello.push(first) };

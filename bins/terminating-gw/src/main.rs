@@ -4,6 +4,8 @@
 mod flow;
 mod session;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 use std::io::{stderr, stdout};

@@ -16,7 +16,8 @@ use gateway_runtime::reason::Reason;
 use gateway_runtime::record::Verdict;
 use gateway_runtime::registry::{Authorization, ConnGuard, ConnRoute, Refusal};
 use mesh_forward::tcp::{Side, StreamRelay};
-use mtls::{Accepted, HandshakeFacts, Peer, ProtocolVersion};
+use mesh_id::SpiffeId;
+use mtls::{Accepted, HandshakeFacts, ProtocolVersion};
 use sni_peek::Rewind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
@@ -53,7 +54,7 @@ pub(crate) async fn open(
     };
     count(gateway, &facts);
     let mut from_mesh = FromMesh(Box::new(stream));
-    let permit = match permitted(gateway, &guard, &peer, &mut asked) {
+    let permit = match permitted(gateway, &guard, peer.id(), &mut asked) {
         Ok(permit) => permit,
         Err(refused) => {
             close(gateway, &mut from_mesh, &guard).await;
@@ -118,19 +119,17 @@ async fn handshake(
 }
 
 /// Why a caller is not let in.
-struct Refused {
-    reason: Reason,
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: Reason,
     authorization: Option<Authorization>,
     detail: Option<String>,
 }
 
 impl Refused {
     fn record(self, guard: ConnGuard, asked: &Asked) {
-        let authorization = self.authorization.as_ref();
         let refusal = Refusal {
-            source: authorization.map(|it| &*it.source),
-            verdict: authorization.map(|it| it.verdict),
-            intention: authorization.map(|it| &*it.intention),
+            authorization: self.authorization.as_ref(),
             detail: self.detail.as_deref(),
             ..asked.refusal()
         };
@@ -140,9 +139,14 @@ impl Refused {
 
 /// Judges a caller by the rules as they are when it is let in: a change that comes between the look and
 /// the note of it is looked at, too, and one that comes later finds the note.
-fn permitted(gateway: &Gateway, guard: &ConnGuard, peer: &Peer, asked: &mut Asked) -> Result<Permit, Refused> {
+pub(crate) fn permitted(
+    gateway: &Gateway,
+    guard: &ConnGuard,
+    source: &SpiffeId,
+    asked: &mut Asked,
+) -> Result<Permit, Refused> {
     loop {
-        let judged = judge(&asked.service, peer.id());
+        let judged = judge(&asked.service, source);
         let Some(permit) = judged.permit else {
             asked.figures.judged(Verdict::Deny, judged.kind);
             return Err(Refused {
@@ -159,11 +163,7 @@ fn permitted(gateway: &Gateway, guard: &ConnGuard, peer: &Peer, asked: &mut Aske
             return Err(Refused { reason: Reason::Unlinked, authorization: None, detail: None });
         };
         if let Some(why) = why_not_served(latest) {
-            return Err(Refused {
-                reason: Reason::ServiceNotReady,
-                authorization: None,
-                detail: Some(why),
-            });
+            return Err(Refused { reason: Reason::ServiceNotReady, authorization: None, detail: Some(why) });
         }
         let settled = is_judged_by(&authorization, latest);
         asked.service = Arc::clone(latest);

@@ -56,11 +56,7 @@ impl Failed {
 
 /// Connects to an endpoint of the service that `asked` names, by TLS where its link says so: never in
 /// clear then.
-pub(crate) async fn connect(
-    gateway: &Gateway,
-    _permit: &Permit,
-    asked: &Asked,
-) -> Result<Connected, Failed> {
+pub(crate) async fn connect(gateway: &Gateway, _permit: &Permit, asked: &Asked) -> Result<Connected, Failed> {
     let parts = &gateway.parts;
     let plan = parts.dial_plan(&asked.service, &asked.route);
     let since = Instant::now();
@@ -84,12 +80,11 @@ pub(crate) async fn connect(
             let mut tried = Vec::with_capacity(MOST_ATTEMPTS);
             let mut failed: Option<Failed> = None;
             loop {
-                let Dialled { socket, pick, attempts, .. } =
-                    match dial(gateway, asked, &plan, &tried).await {
-                        Ok(dialled) => dialled,
-                        // What went wrong with an endpoint says more than that there is no other.
-                        Err(error) => return Err(failed.unwrap_or(error)),
-                    };
+                let Dialled { socket, pick, attempts, .. } = match dial(gateway, asked, &plan, &tried).await {
+                    Ok(dialled) => dialled,
+                    // What went wrong with an endpoint says more than that there is no other.
+                    Err(error) => return Err(failed.unwrap_or(error)),
+                };
                 let stream = socket.watch().map_err(|error| Failed::internal(&error))?;
                 let _slower = stream.set_nodelay(true);
                 match originate(gateway, asked, &plan, originator, stream, pick).await {

@@ -184,3 +184,27 @@ async fn the_leader_is_asked_each_time_where_any_server_will_not_do() {
         assert!(if any_server { leader.is_empty() } else { any.is_empty() }, "{any_server}");
     }
 }
+
+/// Where rounds are long a failure is not left to the next one.
+#[tokio::test(start_paused = true)]
+async fn a_failed_read_is_made_again_after_a_pause_where_that_is_wanted() {
+    for retries in [false, true] {
+        let world = World::http1();
+        let mut plan = Plan::begun(&world, 20, PlanConfig { retries, ..seldom() }).await;
+        // Until its own turn is over, so that the next one is far away.
+        sleep(ROUND).await;
+        world.forget_requests();
+        let times = |world: &World| world.times(&path("s7")).len();
+        for _ in 0..3 {
+            world.once(&path("s7"), Err(status(500, "rate limit reached, try again later")));
+        }
+        plan.planner.read_now(plan.family, "s7");
+        world.service("s7", "[renewed]");
+        sleep(20 * SECOND).await;
+        if retries {
+            assert_eq!((times(&world), plan.changed()), (4, 1), "after 1, 2 and 4 s at most");
+        } else {
+            assert!(times(&world) <= 2, "{}", times(&world));
+        }
+    }
+}

@@ -13,8 +13,8 @@ use gateway_state::mesh::{MeshSnapshot, Rule};
 
 use crate::catalog;
 use crate::role::{AppRole, MeshGateway, SnapshotOf};
-use crate::terminating;
 use crate::settings::{ConsulSettings, OwnService, Role, Settings, Source};
+use crate::terminating;
 
 /// Checks what the settings name, or each of `catalogs` on its own. Prints every problem and
 /// warning and a summary; true if nothing is wrong. (Settings that are wrong are found before.)

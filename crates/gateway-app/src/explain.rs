@@ -38,11 +38,11 @@ pub struct Options {
 /// Explains `name` from what the settings name, files or a Consul; true if a connection would be routed.
 pub fn explain(settings: &Settings, name: &str, options: Options, out: &mut dyn Write) -> bool {
     let explained = match &settings.source {
-        Source::Catalog(path) => {
-            catalog::load::<MeshGateway>(settings, path).map(|snapshot| explain_name(settings, &snapshot, name)).map_err(
-                |problems| format!("the catalog has problems; `check` shows its warnings, too\n{problems}"),
-            )
-        }
+        Source::Catalog(path) => catalog::load::<MeshGateway>(settings, path)
+            .map(|snapshot| explain_name(settings, &snapshot, name))
+            .map_err(|problems| {
+                format!("the catalog has problems; `check` shows its warnings, too\n{problems}")
+            }),
         Source::Consul(of_consul) => consul::explanation(settings, of_consul, name)
             .map_err(|why| format!("Consul does not tell; `doctor` looks at all it may be\n{why}")),
     };

@@ -7,8 +7,8 @@ use catalog_client::registration::State as Registered;
 use catalog_client::watch::AgentState;
 use gateway_runtime::metrics::{Counter, CounterFamily, Gauge, Metrics};
 use gateway_runtime::registry::Registry;
-use gateway_state::{Snapshot, SourceStatus};
 use gateway_state::consul::ConsulView;
+use gateway_state::{Snapshot, SourceStatus};
 use mesh_forward::dns::NamesCounters;
 
 use crate::parts::Parts;

@@ -37,21 +37,14 @@ impl Incomplete {
     /// Nothing yet.
     #[must_use]
     pub fn new<S>(parts: &Parts<S>) -> Self {
-        Self {
-            reader: HelloReader::new(parts.hello_limits),
-            memory: parts.hello_memory.incomplete.open(),
-        }
+        Self { reader: HelloReader::new(parts.hello_limits), memory: parts.hello_memory.incomplete.open() }
     }
 
     /// Reads until the hello is whole. There is no time limit inside.
     ///
     /// # Errors
     /// Why it cannot become one.
-    pub async fn rest(
-        &mut self,
-        stream: &TcpStream,
-        mut step: Step,
-    ) -> Result<(), (Reason, Option<String>)> {
+    pub async fn rest(&mut self, stream: &TcpStream, mut step: Step) -> Result<(), (Reason, Option<String>)> {
         loop {
             match step {
                 Step::Whole => return Ok(()),

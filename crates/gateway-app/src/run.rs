@@ -169,7 +169,8 @@ async fn gateway<R: AppRole, H: Handler>(
     let lookups = Arc::clone(names.counters());
     let mut reconciler = Reconciler::new(names, config::set_policy(settings));
     let live = Arc::new(Live::new(reconciler.first(reader.current())));
-    let dialling = dialling::of(settings, reader.current().own(), bound.iter().map(|(_, it)| it.local_addr()));
+    let dialling =
+        dialling::of(settings, reader.current().own(), bound.iter().map(|(_, it)| it.local_addr()));
     let parts = Arc::new(Parts {
         live: Arc::clone(&live),
         metrics: Arc::clone(&metrics),
@@ -198,8 +199,7 @@ async fn gateway<R: AppRole, H: Handler>(
             "the admin endpoint is not on loopback: whoever reaches it reads what the gateway knows"
         );
     }
-    let pages =
-        Arc::new(GatewayPages::<R>::new(settings, &parts, &kept, &registry, reader.clone(), &handle));
+    let pages = Arc::new(GatewayPages::<R>::new(settings, &parts, &kept, &registry, reader.clone(), &handle));
     let deps = AdminDeps { ready: ready.clone(), metrics: Arc::clone(&metrics), pages, log, token };
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
     let admin = tokio::spawn(admin.serve(deps, async move { drop(admin_stopped.await) }));

@@ -10,9 +10,7 @@ use gateway_runtime::gate::Gate;
 use gateway_runtime::metrics::Metrics;
 use gateway_runtime::metrics::tls::TlsMetrics;
 use gateway_runtime::registry::Registry;
-use gateway_state::terminating::{
-    ServiceKey, TerminatingOptions, TerminatingRole, TerminatingSnapshot,
-};
+use gateway_state::terminating::{ServiceKey, TerminatingOptions, TerminatingRole, TerminatingSnapshot};
 use mtls::{CertStore, CertWatch, SessionLimits, StoreOptions};
 use serde_json::Value;
 
@@ -59,8 +57,10 @@ impl AppRole for TerminatingGateway {
 
     const ROLE: Role = Role::Terminating;
     const CONDITIONS: &'static [&'static str] = &["certificates"];
-    const PAGES: &'static [(&'static str, &'static str)] =
-        &[("/certs", "leaf of each service and the roots: serial number, SPIFFE id, expiry (?service=, ?limit=)")];
+    const PAGES: &'static [(&'static str, &'static str)] = &[(
+        "/certs",
+        "leaf of each service and the roots: serial number, SPIFFE id, expiry (?service=, ?limit=)",
+    )];
     const JUDGES: bool = true;
 
     fn options(settings: &Settings) -> TerminatingOptions {

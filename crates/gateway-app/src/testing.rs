@@ -48,7 +48,8 @@ impl Catalog {
     }
 
     pub(crate) fn snapshot(&self) -> Arc<MeshSnapshot> {
-        crate::catalog::load::<crate::role::MeshGateway>(&self.settings(&[]), &self.path()).unwrap_or_else(|error| panic!("{error}"))
+        crate::catalog::load::<crate::role::MeshGateway>(&self.settings(&[]), &self.path())
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 

@@ -16,7 +16,7 @@ use slab::Slab;
 
 use crate::metrics::ServiceMetrics;
 use crate::reason::Reason;
-use crate::record::{ConnRecord, Verdict};
+use crate::record::ConnRecord;
 use authorization::Authorized;
 
 mod authorization;
@@ -99,12 +99,8 @@ pub struct Refusal<'a> {
     pub service: Option<&'a ServiceMetrics>,
     /// The kind of rule that matched.
     pub rule: Option<&'a str>,
-    /// Who the client is; what the registration was authorized with comes first.
-    pub source: Option<&'a str>,
-    /// What was decided about it.
-    pub verdict: Option<Verdict>,
-    /// What decided.
-    pub intention: Option<&'a str>,
+    /// What was decided about the client; what the registration was authorized with comes first.
+    pub authorization: Option<&'a Authorization>,
     /// The endpoint that was tried last.
     pub endpoint: Option<SocketAddr>,
     /// Endpoints tried.
@@ -390,7 +386,8 @@ impl ConnGuard {
         let entry = &self.entry;
         let route = entry.route.get();
         let authorization = entry.authorization();
-        let authorization = authorization.as_deref();
+        // A refusal is later than what it was authorized with: the rules may have changed in between.
+        let authorization = refusal.authorization.or(authorization.as_deref());
         let duration = Duration::from_micros(shared.now_us().saturating_sub(entry.opened_us));
         let record = ConnRecord {
             id: entry.id,
@@ -400,10 +397,9 @@ impl ConnGuard {
             alpn: route.map_or(refusal.alpn, |route| route.alpn.as_deref()),
             service: route.map_or(refusal.service, |route| Some(&route.service)).map(ServiceMetrics::name),
             rule: route.map_or(refusal.rule, |route| Some(route.rule)),
-            // A refusal is later than what it was authorized with: the rules may have changed in between.
-            source: refusal.source.or_else(|| authorization.map(|it| &*it.source)),
-            verdict: refusal.verdict.or_else(|| authorization.map(|it| it.verdict)),
-            intention: refusal.intention.or_else(|| authorization.map(|it| &*it.intention)),
+            source: authorization.map(|it| &*it.source),
+            verdict: authorization.map(|it| it.verdict),
+            intention: authorization.map(|it| &*it.intention),
             endpoint: route.map_or(refusal.endpoint, |route| Some(route.endpoint)),
             attempts: route.map_or(refusal.attempts, |route| route.attempts),
             opened: shared.epoch_wall + Duration::from_micros(entry.opened_us),

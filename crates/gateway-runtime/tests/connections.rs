@@ -276,7 +276,9 @@ fn the_end_of_the_workers_is_the_end_of_their_connections() {
 
 /// A registry without sockets, and what it recorded: the reason, the verdict, what decided.
 #[derive(Clone, Default)]
-struct Judged(Arc<Mutex<Vec<(Reason, Option<Verdict>, Option<String>)>>>);
+struct Judged(Arc<Mutex<Vec<JudgedRow>>>);
+
+type JudgedRow = (Reason, Option<Verdict>, Option<String>);
 
 impl RecordSink for Judged {
     fn finished(&self, record: &ConnRecord<'_>, _service: Option<&ServiceMetrics>) {
@@ -358,12 +360,8 @@ fn a_connection_expires_once_its_time_has_passed_unless_it_may_stay_again() {
 fn a_denied_client_is_recorded_with_what_denied_it() {
     let records = Judged::default();
     let registry = Registry::new(1, Box::new(records.clone()));
-    let refusal = Refusal {
-        source: Some("web"),
-        verdict: Some(Verdict::Deny),
-        intention: Some("default policy: deny"),
-        ..Refusal::default()
-    };
+    let denied = authorization(Verdict::Deny, "default policy: deny", 0);
+    let refusal = Refusal { authorization: Some(&denied), ..Refusal::default() };
     registered(&registry).refuse(Reason::Denied, refusal);
     // Allowed a moment ago, by rules that have changed since.
     let changed = registered(&registry);

@@ -29,3 +29,14 @@ impl fmt::Debug for FileBytes {
         write!(f, "FileBytes({} bytes)", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_log_shows_what_is_in_them() {
+        let key = FileBytes::from(b"-----BEGIN PRIVATE KEY-----".to_vec());
+        assert_eq!(format!("{key:?}"), "FileBytes(27 bytes)");
+    }
+}

@@ -102,7 +102,7 @@ impl TrustSet {
             Trusts::OwnOnly => None,
             Trusts::OwnAndPeers => self.peers.get(name),
         };
-        peer.ok_or_else(|| PeerError::ForeignTrustDomain(id.clone()))
+        peer.ok_or_else(|| PeerError::ForeignTrustDomain(Box::new(id.clone())))
     }
 }
 
@@ -185,10 +185,10 @@ impl TrustSet {
                 self.bundle(&id, Trusts::OwnAndPeers)?
             }
             Expect::OneOf(expected) => {
-                return Err(PeerError::Unexpected { found: id, expected: Arc::clone(expected) });
+                return Err(PeerError::Unexpected { found: Box::new(id), expected: Arc::clone(expected) });
             }
         };
-        let kind = PeerKind::of(&id).ok_or_else(|| PeerError::NotAService(id.clone()))?;
+        let kind = PeerKind::of(&id).ok_or_else(|| PeerError::NotAService(Box::new(id.clone())))?;
         let own = id.trust_domain() == self.own.trust_domain();
         let peer = Peer { kind, own, serial: parsed.serial(), validity: parsed.validity(), id };
         Ok((peer, bundle))

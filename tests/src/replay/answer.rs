@@ -94,7 +94,7 @@ async fn respond(
     let mut changes = shared.state().watch();
     let began = shared.state().now();
     let fault = loop {
-        let fault = shared.state().fault(path, wait.is_some());
+        let fault = shared.state().fault(&asked.target, wait.is_some());
         if fault != Some(Fault::Silent) {
             break fault;
         }
@@ -121,7 +121,7 @@ async fn respond(
         changes.borrow_and_update();
         {
             let state = shared.state();
-            if state.is_woken(began, path) {
+            if state.is_woken(began, &asked.target) {
                 break true;
             }
             if !holds(&state, target, wait) {
@@ -134,7 +134,7 @@ async fn respond(
     };
     slot.kept = false;
     drop(held);
-    let fault = shared.state().fault(path, true).filter(|_| woken);
+    let fault = shared.state().fault(&asked.target, true).filter(|_| woken);
     match fault {
         Some(fault) => act(&fault, shared, target),
         None => Ok(read(shared, target)),

@@ -33,7 +33,7 @@ impl std::fmt::Debug for Entry {
 pub enum On {
     /// All of them.
     All,
-    /// Those whose path begins so.
+    /// Those whose path begins so, with parameters if there are any in it.
     Path(String),
     /// Those that wait: with an index above 0, or a hash.
     Blocking,
@@ -47,10 +47,11 @@ impl On {
         On::Path(prefix.to_owned())
     }
 
-    pub(super) fn means(&self, path: &str, blocking: bool) -> bool {
+    /// `target` is a path with its parameters, as they were sent.
+    pub(super) fn means(&self, target: &str, blocking: bool) -> bool {
         match self {
             On::All => true,
-            On::Path(prefix) => path.starts_with(prefix),
+            On::Path(prefix) => target.starts_with(prefix),
             On::Blocking => blocking,
             On::Plain => !blocking,
         }

@@ -176,7 +176,14 @@ impl World {
     pub(crate) async fn until_refused(&self, source: &str, service: &str) {
         let caller = self.caller(source).await;
         let what = format!("{service} to refuse {source}");
-        let refused = async || self.who(&caller, service).await.is_err().then_some(());
+        // From the beginning: not let in and cut at once by a change.
+        let refused = async || {
+            let Ok(mut connection) = self.connect(&caller, service).await else { return Some(()) };
+            if connection.line().await.is_ok() {
+                return None;
+            }
+            (self.record_of(connection.local).await["reason"] != "intention_changed").then_some(())
+        };
         wait_for(soon(), &what, refused).await.unwrap();
     }
 

@@ -6,5 +6,6 @@ mod away;
 mod intentions;
 mod leaves;
 mod links;
+mod registration;
 mod rights;
 mod world;

@@ -76,6 +76,10 @@ async fn every_bad_certificate_is_refused_with_a_reason_of_its_own() {
     let old = theirs.version(rustls::ProtocolVersion::TLSv1_2).unwrap();
     let (record, saw) = world.refusal(&old, "billing").await;
     assert_eq!(record["reason"], "unknown_issuer", "{saw}");
+    // Row 50: a peer whose roots are not known here.
+    let peer = Pki::new(elsewhere).unwrap().service("web", "dc1").unwrap();
+    let (record, _) = world.refusal(&MeshCaller::new(pki, &peer).unwrap(), "billing").await;
+    assert_eq!(record["reason"], "foreign_trust_domain", "{record}");
     // A CA's certificate is nobody's leaf.
     let (record, _) = world.refusal(&caller(pki, &spec().authority()), "billing").await;
     assert!(

@@ -196,13 +196,21 @@ impl World {
         answers.await.unwrap();
     }
 
-    /// Waits until `source` is refused in some way.
+    /// Waits until `source` is refused in some way, from the beginning: not let in and cut at once by a change.
     pub(crate) async fn until_refused(&self, source: &str, service: &str) {
         let what = format!("{service} to refuse {source}");
         let caller = self.caller(source);
         let refused = wait_for(soon(), &what, async || {
-            let Ok(mut connection) = self.connect(&caller, service).await else { return Some(()) };
-            connection.line().await.is_err().then_some(())
+            let local = match self.connect(&caller, service).await {
+                Err(error) => error.downcast_ref::<NoHandshake>()?.local,
+                Ok(mut connection) => {
+                    if connection.line().await.is_ok() {
+                        return None;
+                    }
+                    connection.local
+                }
+            };
+            (self.record_of(local).await["reason"] != "intention_changed").then_some(())
         });
         refused.await.unwrap();
     }

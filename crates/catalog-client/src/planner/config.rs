@@ -41,6 +41,9 @@ pub struct PlanConfig {
     /// Whether any server may answer reads in turn, be it that it lags a little. `false`: the leader, each time, for what
     /// must not be missed once it was seen that it was written. Default `true`.
     pub any_server: bool,
+    /// Whether a name whose read in turn has failed is read again as soon as its pause is over (1 s, doubled up to
+    /// 60 s). `false`: when its turn comes, which is soon enough where rounds are short. Default `false`.
+    pub retries: bool,
 }
 
 impl PlanConfig {
@@ -79,6 +82,7 @@ impl Default for PlanConfig {
             rounds: Rounds::default(),
             max_names: 20_000,
             any_server: true,
+            retries: false,
         }
     }
 }

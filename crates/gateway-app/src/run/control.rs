@@ -101,7 +101,7 @@ impl<'a, R: AppRole, H: Handler> Control<'a, R, H> {
         if snapshot.generation() == self.parts.live.load().snapshot().generation() {
             self.conditions();
         } else {
-            self.apply(snapshot);
+            self.apply(&snapshot);
         }
         // Names that answer in time are known before the first connection comes.
         let patience = self.settings.timers.connect;
@@ -125,7 +125,7 @@ impl<'a, R: AppRole, H: Handler> Control<'a, R, H> {
                     return stop;
                 },
                 snapshot = self.reader.changed(), if following => if let Some(snapshot) = snapshot {
-                    self.apply(snapshot);
+                    self.apply(&snapshot);
                     self.follow_own();
                 } else {
                     following = false;
@@ -173,12 +173,12 @@ impl<'a, R: AppRole, H: Handler> Control<'a, R, H> {
         Ok(())
     }
 
-    fn apply(&mut self, snapshot: Arc<SnapshotOf<R>>) {
+    fn apply(&mut self, snapshot: &Arc<SnapshotOf<R>>) {
         let before = Arc::clone(self.parts.live.load().snapshot());
         // Certificates first: whoever finds a service finds what it is served with.
-        R::prepare(self.kept, &snapshot);
-        self.reconciler.apply(&self.parts.live, Arc::clone(&snapshot));
-        R::applied(self.kept, &snapshot, self.registry);
+        R::prepare(self.kept, snapshot);
+        self.reconciler.apply(&self.parts.live, Arc::clone(snapshot));
+        R::applied(self.kept, snapshot, self.registry);
         self.conditions();
         let live = self.parts.live.load();
         if !same_services(snapshot.targets(), before.targets()) {
@@ -231,9 +231,11 @@ impl<'a, R: AppRole, H: Handler> Control<'a, R, H> {
 
 /// Whether every label of metrics that there was is still in use.
 fn same_services(now: &[Arc<Target>], before: &[Arc<Target>]) -> bool {
-    now.len() == before.len() && now.iter().zip(before).all(|(now, before)| {
-            Arc::ptr_eq(now, before) || now.service == before.service
-        })
+    now.len() == before.len()
+        && now
+            .iter()
+            .zip(before)
+            .all(|(now, before)| Arc::ptr_eq(now, before) || now.service == before.service)
 }
 
 /// Waits for the next state of a Consul; files have none.

@@ -8,10 +8,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use super::Role;
 use super::keys::Key;
 use super::kind::Raw;
 use super::origin::Origin;
-use super::Role;
 use super::problem::SettingProblem;
 use super::sources::Given;
 

@@ -10,11 +10,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Key, near};
-use super::{Role, ServiceSettings, terminating};
 use super::kind::Raw;
 use super::origin::Origin;
 use super::problem::SettingProblem;
 use super::sources::Given;
+use super::{Role, ServiceSettings, terminating};
 
 /// The table of what single services have of their own.
 const SERVICES: &str = "services";
@@ -108,7 +108,8 @@ impl File<'_> {
                     ));
                 }
                 (_, None) => {
-                    self.problems.push(SettingProblem::new(origin, &full, "unknown key").hint(near(self.role, &full)));
+                    self.problems
+                        .push(SettingProblem::new(origin, &full, "unknown key").hint(near(self.role, &full)));
                 }
             }
         }

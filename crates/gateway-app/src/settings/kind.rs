@@ -8,8 +8,8 @@ use catalog_client::config::{Secret, parse_go_bool};
 
 use super::address::{self, OwnAddress};
 use super::draft::Draft;
-use super::terminating;
 use super::format::{parse_bytes, parse_duration, show_bytes, show_duration};
+use super::terminating;
 
 /// What stands for a secret wherever settings are shown.
 const SECRET: &str = "(set)";

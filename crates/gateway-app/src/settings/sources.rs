@@ -68,9 +68,7 @@ fn collect(sources: &Sources, draft: &mut Draft, problems: &mut Vec<SettingProbl
     let of_files = given.iter().chain(&stronger).any(|given| given.key.name == "catalog");
     if !of_files {
         keep(consul, &mut given, problems);
-        draft.notes.extend(unused.iter().map(|name| {
-            format!("{name} is not used: {}", role.no_grpc())
-        }));
+        draft.notes.extend(unused.iter().map(|name| format!("{name} is not used: {}", role.no_grpc())));
     } else if !consul.is_empty() {
         draft.notes.push(
             "there is a catalog, so Consul and its variables (CONSUL_…, CONNECT_…) are not used".to_owned(),

@@ -86,7 +86,9 @@ pub(super) fn guard(words: &[String]) -> Result<AddressGuard, String> {
             word if word == Guarded::Metadata.as_str() => guard.metadata = true,
             word if word == Guarded::Private.as_str() => guard.private = true,
             other => {
-                return Err(format!("\"{other}\" is not one of loopback, link-local, metadata, private, none"));
+                return Err(format!(
+                    "\"{other}\" is not one of loopback, link-local, metadata, private, none"
+                ));
             }
         }
     }
@@ -97,7 +99,8 @@ pub(super) fn guard(words: &[String]) -> Result<AddressGuard, String> {
 pub(super) fn source_address(text: &str) -> Result<IpAddr, String> {
     match text.parse() {
         Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) => {
-            Err("connections leave from one address of this host; leave it out to let the kernel choose".to_owned())
+            Err("connections leave from one address of this host; leave it out to let the kernel choose"
+                .to_owned())
         }
         Ok(address) => Ok(address),
         Err(_) => Err(format!("\"{text}\" is not an IP address; write it like \"10.0.0.5\"")),

@@ -29,9 +29,10 @@ impl Installed {
             .filter(|service| matches!(service.leaf, LeafState::Ready(_)))
             .map(|service| service.leaf_key.clone())
             .collect();
-        let new_roots = snapshot.roots.as_ref().filter(|roots| {
-            self.roots.as_ref().is_none_or(|installed| !Arc::ptr_eq(installed, roots))
-        });
+        let new_roots = snapshot
+            .roots
+            .as_ref()
+            .filter(|roots| self.roots.as_ref().is_none_or(|installed| !Arc::ptr_eq(installed, roots)));
         let new_tls = self.tls.as_ref().is_none_or(|installed| !Arc::ptr_eq(installed, &snapshot.tls));
         let gone: Vec<_> = self.leaves.difference(&ready).cloned().collect();
         let done = self.store.update(|edit| {

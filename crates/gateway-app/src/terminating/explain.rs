@@ -206,14 +206,8 @@ impl Explanation {
                 gateway_state::Rule::Destination => format!("an address of the destination {}", service.key),
                 _ => format!("{} is linked", service.key),
             };
-            let routed = compute::routed(
-                settings,
-                &snapshot.own,
-                linked.name,
-                linked.rule,
-                because,
-                linked.target,
-            );
+            let routed =
+                compute::routed(settings, &snapshot.own, linked.name, linked.rule, because, linked.target);
             self.notes.extend(compute::loops(settings, &snapshot.own, linked.target));
             self.upstream = Some(routed);
         }
@@ -262,10 +256,7 @@ fn caller(snapshot: &TerminatingSnapshot, from: &str) -> Result<SpiffeId, String
             "default" => String::new(),
             partition => format!("/ap/{partition}"),
         };
-        format!(
-            "spiffe://{}{partition}/ns/{namespace}/dc/{}/svc/{name}",
-            mesh.trust_domain, mesh.datacenter
-        )
+        format!("spiffe://{}{partition}/ns/{namespace}/dc/{}/svc/{name}", mesh.trust_domain, mesh.datacenter)
     };
     SpiffeId::parse(&uri).map_err(|why| format!("--from {from}: {uri} is no identity of a mesh: {why}"))
 }

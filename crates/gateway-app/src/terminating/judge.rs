@@ -95,7 +95,8 @@ fn words(decision: &Decision) -> (String, &'static str) {
 /// Whether a caller was judged by what a service has now.
 #[must_use]
 pub fn is_judged_by(authorization: &Authorization, service: &LinkedService) -> bool {
-    authorization.proof.downcast_ref::<Proof>().is_some_and(|proof| {
-        Arc::ptr_eq(&proof.rules, &service.rules) && proof.dry_run == service.dry_run
-    })
+    authorization
+        .proof
+        .downcast_ref::<Proof>()
+        .is_some_and(|proof| Arc::ptr_eq(&proof.rules, &service.rules) && proof.dry_run == service.dry_run)
 }

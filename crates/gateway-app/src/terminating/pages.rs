@@ -52,9 +52,7 @@ pub(super) fn certificates(certificates: &CertWatch, snapshot: &TerminatingSnaps
     let named: Vec<_> = leaves.iter().map(|(key, leaf)| (key.to_string(), leaf)).collect();
     let matching = named.iter().map(|(key, leaf)| (key, *leaf)).filter(wanted);
     let missing = snapshot.services.iter().filter_map(|service| match &service.leaf {
-        LeafState::Missing { why } => {
-            Some(json!({ "service": service.key.to_string(), "why": **why }))
-        }
+        LeafState::Missing { why } => Some(json!({ "service": service.key.to_string(), "why": **why })),
         LeafState::Ready(_) => None,
     });
     let missing: Vec<_> = missing.collect();

@@ -7,8 +7,8 @@ use gateway_runtime::record::Verdict;
 use gateway_runtime::registry::{Authorization, Judgement, Registry};
 use gateway_state::terminating::{NotReady, TerminatingSnapshot};
 
-use super::judge::{Proof, is_judged_by, judge};
 use super::TerminatingKept;
+use super::judge::{Proof, is_judged_by, judge};
 use crate::settings::Reauthorize;
 
 /// Judges every open connection by the snapshot that was just published. Control thread; takes less
@@ -40,9 +40,7 @@ fn again(kept: &TerminatingKept, snapshot: &TerminatingSnapshot, authorization: 
     }
     let judged = judge(service, &proof.source);
     match (judged.authorization.verdict, kept.settings.reauthorize) {
-        (Verdict::Deny, Reauthorize::Cut) => {
-            Judgement::Cut(Reason::IntentionChanged, judged.authorization)
-        }
+        (Verdict::Deny, Reauthorize::Cut) => Judgement::Cut(Reason::IntentionChanged, judged.authorization),
         (Verdict::Deny, Reauthorize::Keep) => Judgement::Keep,
         _ => Judgement::Change(judged.authorization),
     }

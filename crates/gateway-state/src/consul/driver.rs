@@ -48,7 +48,8 @@ impl<R: ConsulRole> Driver<R> {
     pub(super) fn new(source: ConsulSource<R>) -> Self {
         let ConsulSource { client, config, options, publisher, commands, shared } = source;
         let (planner, events) = Planner::new(client.clone(), config.plan.clone());
-        let core = Core::new(client, config, shared, planner, R::Part::QUESTIONS);
+        let mut core = Core::new(client, config, shared, planner, R::Part::QUESTIONS);
+        core.sight.trust_itself(R::Part::SEES_ITSELF);
         let role = R::Part::new(&core, options);
         Self { core, role, publisher, commands, events }
     }
@@ -126,8 +127,8 @@ impl<R: ConsulRole> Driver<R> {
 
     fn look_into_doubt(&mut self, now: Instant) {
         if self.core.sight.is_due(now) {
-            let (witnesses, doubted) = (R::Part::witnesses(&self.core), self.role.doubted());
-            self.core.sight.look(self.core.client.clone(), witnesses, doubted);
+            let itself = R::Part::SEES_ITSELF.then(|| self.core.config.service.clone());
+            self.core.sight.look(self.core.client.clone(), itself, self.role.doubted());
         }
     }
 

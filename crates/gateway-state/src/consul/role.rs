@@ -20,6 +20,9 @@ pub trait Part<R: ConsulRole>: Send + Sized + 'static {
     type Answer: fmt::Debug + Send + 'static;
     /// What has to be known before anything is served.
     const QUESTIONS: &'static [Question];
+    /// Whether that Consul shows the gateway itself proves that the token sees nodes. Where it has rights service by
+    /// service it may not see Consul's own servers; elsewhere it may see itself and nothing else.
+    const SEES_ITSELF: bool = false;
 
     /// Nothing asked, nothing known.
     fn new(core: &Core<Self::Answer>, options: R::Options) -> Self;
@@ -38,11 +41,6 @@ pub trait Part<R: ConsulRole>: Send + Sized + 'static {
 
     /// Who and where the gateway is, once that is known.
     fn set_identity(&mut self, identity: Option<MeshIdentity>);
-
-    /// Services that are on some node: a token that sees none of them sees no nodes.
-    fn witnesses(_core: &Core<Self::Answer>) -> Vec<String> {
-        vec!["consul".to_owned()]
-    }
 
     /// Services that something is held back of, where the token has rights service by service: they are asked for.
     fn doubted(&self) -> Vec<Arc<str>> {

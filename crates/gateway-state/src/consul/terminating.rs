@@ -139,6 +139,7 @@ impl Part<TerminatingRole> for Terminating {
 
     const QUESTIONS: &'static [Question] =
         &[Question::Own, Question::Roots, Question::Links, Question::Entries];
+    const SEES_ITSELF: bool = true;
 
     fn new(core: &Core<Answer>, options: TerminatingOptions) -> Self {
         let config = &core.config;
@@ -199,11 +200,6 @@ impl Part<TerminatingRole> for Terminating {
             self.identity = identity;
             self.put_mesh();
         }
-    }
-
-    fn witnesses(core: &Core<Answer>) -> Vec<String> {
-        // A token for some services may not read Consul's own; the gateway itself is on a node as well.
-        vec!["consul".to_owned(), core.config.service.clone()]
     }
 
     fn doubted(&self) -> Vec<Arc<str>> {

@@ -124,7 +124,9 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
         Ipv4Addr::new(a, b, c, d)
     };
     match address.segments() {
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(from(high, low)),
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(from(high, low))
+        }
         [0x2002, high, low, ..] => Some(from(high, low)),
         _ => None,
     }
@@ -134,7 +136,8 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
-    const ALL: AddressGuard = AddressGuard { loopback: true, link_local: true, metadata: true, private: true };
+    const ALL: AddressGuard =
+        AddressGuard { loopback: true, link_local: true, metadata: true, private: true };
 
     fn judged(guard: AddressGuard, address: &str) -> Option<&'static str> {
         guard.judge(address.parse().unwrap()).map(Guarded::as_str)
@@ -149,7 +152,10 @@ mod tests {
                 "metadata",
                 &["169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254"],
             ),
-            ("private", &["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "fd12::1"]),
+            (
+                "private",
+                &["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "fd12::1"],
+            ),
         ] {
             for address in addresses {
                 assert_eq!(judged(ALL, address), Some(word), "{address}");

@@ -368,10 +368,7 @@ async fn what_a_name_may_not_stand_for_is_left_out_and_counted() {
     sleep(seconds(5)).await;
     assert_eq!(*watch.current(), addresses(&["10.0.0.1", "192.0.2.2"]));
     let error = watch.state().error.unwrap();
-    assert_eq!(
-        error.to_string(),
-        "it stands for 127.0.0.1, and names may not stand for loopback addresses"
-    );
+    assert_eq!(error.to_string(), "it stands for 127.0.0.1, and names may not stand for loopback addresses");
 }
 
 #[tokio::test(start_paused = true)]

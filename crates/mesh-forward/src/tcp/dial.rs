@@ -468,13 +468,15 @@ fn open(address: SocketAddr, plan: &DialPlan) -> Result<OwnedFd, DialError> {
     if plan.own.addresses.contains(&address) || (address.ip().is_loopback() && plan.own.everywhere(address)) {
         return Err(DialError::Loop(address));
     }
-    let socket = connect(address, plan.source, plan.keepalive).map_err(|errno| match (errno, plan.source) {
-        (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM, _) => DialError::NoSocket(errno),
-        (Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AFNOSUPPORT | Errno::INVAL, Some(source_address)) => {
-            DialError::Source { endpoint: address, source_address, errno }
-        }
-        _ => DialError::Failed(address, errno),
-    })?;
+    let socket =
+        connect(address, plan.source, plan.keepalive).map_err(|errno| match (errno, plan.source) {
+            (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM, _) => DialError::NoSocket(errno),
+            (
+                Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AFNOSUPPORT | Errno::INVAL,
+                Some(source_address),
+            ) => DialError::Source { endpoint: address, source_address, errno },
+            _ => DialError::Failed(address, errno),
+        })?;
     if plan.own.is_own(&socket, address) { Err(DialError::Loop(address)) } else { Ok(socket) }
 }
 

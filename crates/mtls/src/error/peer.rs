@@ -63,15 +63,15 @@ pub enum PeerError {
     Identity(#[from] IdentityError),
     /// It belongs to a cluster whose roots are not known, or not trusted here.
     #[error("{0} is of a trust domain that is not trusted here")]
-    ForeignTrustDomain(SpiffeId),
+    ForeignTrustDomain(Box<SpiffeId>),
     /// It is an agent, a server or a certificate authority: nothing that sends or takes requests in a mesh.
     #[error("{0} is neither a service nor a mesh gateway")]
-    NotAService(SpiffeId),
+    NotAService(Box<SpiffeId>),
     /// It is a good certificate of somebody else than the one dialed.
     #[error("{found} answered, expected was {}", expected.join(" or "))]
     Unexpected {
         /// Who answered.
-        found: SpiffeId,
+        found: Box<SpiffeId>,
         /// Who might have.
         expected: Arc<[String]>,
     },

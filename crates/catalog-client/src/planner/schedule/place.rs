@@ -37,7 +37,8 @@ impl Schedule {
         let earliest = entry.inner.due_in_turn().unwrap_or(now).max(now);
         let wanted = entry.again.then(|| entry.read_at.map_or(now, |at| at + config.read_now_every));
         let (idle, doubt) = (entry.idle, entry.inner.is_in_doubt());
-        let at = if doubt { now } else { self.next_phase(now, slot, idle) };
+        let retry = config.retries && entry.inner.failing().is_some();
+        let at = if doubt || retry { now } else { self.next_phase(now, slot, idle) };
         self.put(slot, Place::Rounds, wanted.map_or(at, |wanted| wanted.min(at)).max(earliest));
     }
 

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_runtime::reason::Reason;
-use gateway_state::consul::Traffic;
 use gateway_state::Rule;
+use gateway_state::consul::Traffic;
 
 use crate::live::LiveState;
 

@@ -50,7 +50,12 @@ pub(super) static TIMERS: &[Key] = &[
     key!(
         "timers.denied_close",
         Time(
-            Span { zero: Some("closing at once"), least: MS, most: MINUTE, why: "a denied client holds its place so long" },
+            Span {
+                zero: Some("closing at once"),
+                least: MS,
+                most: MINUTE,
+                why: "a denied client holds its place so long"
+            },
             |s, v| s.terminating.denied_close = v
         ),
         "1s",
@@ -59,7 +64,12 @@ pub(super) static TIMERS: &[Key] = &[
     key!(
         "timers.unlinked",
         Time(
-            Span { zero: Some("cutting them at once"), least: MS, most: WEEK, why: "use max_age for a bound on all" },
+            Span {
+                zero: Some("cutting them at once"),
+                least: MS,
+                most: WEEK,
+                why: "use max_age for a bound on all"
+            },
             |s, v| s.terminating.unlinked = v
         ),
         "10m",
@@ -93,10 +103,10 @@ pub(super) static TIMERS: &[Key] = &[
 pub(super) static LIMITS: &[Key] = &[
     key!(
         "limits.handshakes",
-        Count(
-            Span { zero: None, least: 1, most: 1_000_000, why: "each holds about 40 KiB" },
-            |s, v| s.terminating.handshakes = size(v)
-        ),
+        Count(Span { zero: None, least: 1, most: 1_000_000, why: "each holds about 40 KiB" }, |s, v| s
+            .terminating
+            .handshakes =
+            size(v)),
         "1024",
         "TLS handshakes with clients that one worker has under way; one more is refused."
     ),

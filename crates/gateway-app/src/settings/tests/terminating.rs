@@ -81,10 +81,14 @@ fn every_default_is_this() {
 
 #[test]
 fn a_setting_of_another_role_is_unknown() {
-    let ours = given().file("dry_run = true\n[timers]\nhandshake = \"1s\"\n[services.\"x\"]\ndry_run = true\n");
+    let ours =
+        given().file("dry_run = true\n[timers]\nhandshake = \"1s\"\n[services.\"x\"]\ndry_run = true\n");
     let lines = ours.problems();
     assert!(lines.iter().any(|line| line == "gw.toml:1: dry_run: unknown key"), "{lines:?}");
-    assert!(lines.iter().any(|line| line.starts_with("gw.toml:3: timers.handshake: unknown key")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("gw.toml:3: timers.handshake: unknown key")),
+        "{lines:?}"
+    );
     assert!(lines.iter().any(|line| line.starts_with("gw.toml:4: services: unknown key")), "{lines:?}");
     let lines = given().variable("GATEWAY_DNS_GUARD", "none").flag("dry_run", "true").problems();
     assert_eq!(lines.len(), 2, "{lines:?}");
@@ -121,10 +125,8 @@ fn every_key_can_be_set_in_the_file() {
         dry_run,
         source_address: source_address.map(|text| text.parse().unwrap()),
     };
-    let services = [
-        ("billing".to_owned(), own(Some(false), None)),
-        ("team/other".to_owned(), own(None, Some("::1"))),
-    ];
+    let services =
+        [("billing".to_owned(), own(Some(false), None)), ("team/other".to_owned(), own(None, Some("::1")))];
     assert_eq!(
         settings.terminating,
         TerminatingSettings {

@@ -20,6 +20,8 @@ use std::{
 };
 use tokio::task::JoinHandle;
 
+/// Consul's own servers.
+const SERVERS: &str = "consul";
 /// How often it is looked whether the token sees nodes again.
 const BLIND_AGAIN: Duration = Duration::from_secs(30);
 /// How soon it is asked again when there was no answer.
@@ -37,6 +39,8 @@ pub(in crate::consul) struct Sight {
     ask_at: Option<Instant>,
     /// Whether nodes were ever seen: if not, nothing can be told from their absence.
     sighted: bool,
+    /// That Consul shows the gateway proves it.
+    by_itself: bool,
     /// Times that nothing was seen before that.
     looks: u32,
     said: bool,
@@ -67,9 +71,14 @@ impl Sight {
         self.sighted
     }
 
+    /// Whether that Consul shows the gateway proves that the token sees nodes.
+    pub(super) fn trust_itself(&mut self, trust: bool) {
+        self.by_itself = trust;
+    }
+
     /// Consul has shown the gateway on its node.
     pub(super) fn saw_itself(&mut self) {
-        self.sighted = true;
+        self.sighted |= self.by_itself;
     }
 
     /// An empty list is held back: it is to be found out why it is empty.
@@ -81,9 +90,11 @@ impl Sight {
         self.checking.is_none() && self.ask_at.is_some_and(|at| at <= now)
     }
 
-    /// Asks whether one of the witnesses is on a node that the token sees, and which services it may not read.
-    pub(super) fn look(&mut self, client: Client, witnesses: Vec<String>, services: Vec<Arc<str>>) {
+    /// Asks whether Consul's servers, or the gateway itself, are on a node that the token sees, and which of these
+    /// services it may read.
+    pub(super) fn look(&mut self, client: Client, itself: Option<String>, services: Vec<Arc<str>>) {
         self.ask_at = None;
+        let witnesses = [SERVERS.to_owned()].into_iter().chain(itself).collect();
         self.checking = Some(tokio::spawn(look(client, witnesses, services)));
     }
 
@@ -116,11 +127,12 @@ impl Sight {
                 self.ask_at = Some(now + BLIND_AGAIN);
             }
             // Nothing is held back yet. The gateway may not be in the catalog yet either.
-            Some(_) => {
+            Some(_) if self.by_itself => {
                 let pause = if self.looks < EARLY_LOOKS { FAILED_AGAIN } else { BLIND_AGAIN };
                 self.looks = self.looks.saturating_add(1);
                 self.ask_at = Some(now + pause);
             }
+            Some(_) => {}
             None => self.ask_at = Some(now + FAILED_AGAIN),
         }
         None

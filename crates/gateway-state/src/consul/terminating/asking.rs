@@ -66,6 +66,7 @@ fn leaf_plan(plan: &PlanConfig, config: &LeafConfig, every: Duration) -> PlanCon
         reads: config.reads,
         sweep_reads: config.reads,
         rounds: Rounds { few: 0, some: 0, many_every: every, ..plan.rounds },
+        retries: true,
         ..plan.clone()
     }
 }
@@ -79,6 +80,7 @@ fn intention_plan(plan: &PlanConfig, every: Duration) -> PlanConfig {
         read_now_every: plan.read_now_every.min(READ_AGAIN),
         // A server that lags would answer with what was before, and nothing would wake for it again.
         any_server: false,
+        retries: true,
         ..plan.clone()
     }
 }

@@ -42,7 +42,8 @@ impl Written {
         }
         let now: BTreeMap<_, _> =
             texts.into_iter().map(|(name, text)| (name, self.hasher.hash_one(text))).collect();
-        let Some(before) = self.known.replace(now) else { return Touched::These(BTreeSet::new()) };
+        // What was read before the first list may have been written in between.
+        let Some(before) = self.known.replace(now) else { return Touched::All };
         let now = self.known.get_or_insert_default();
         let names = before.keys().chain(now.keys());
         let touched: BTreeSet<_> =
@@ -84,11 +85,7 @@ mod tests {
         let mut written = Written::default();
         let (a, b) = (entry("a", "allow"), entry("b", "allow"));
         let other = r#"{"Kind":"service-defaults","Name":"a","Protocol":"http"}"#.to_owned();
-        assert_eq!(
-            written.entries(&list(&[a.clone(), b.clone()])),
-            these(&[]),
-            "all is read for the first time"
-        );
+        assert_eq!(written.entries(&list(&[a.clone(), b.clone()])), Touched::All, "the first one");
         assert_eq!(written.entries(&list(&[other, b.clone(), a])), these(&[]), "not an intention");
         assert_eq!(written.entries(&list(&[entry("a", "deny"), b.clone()])), these(&["a"]));
         assert_eq!(written.entries(&list(&[b, entry("c", "deny")])), these(&["a", "c"]), "gone and new");
