@@ -22,6 +22,8 @@ async fn world(rules: &str) -> (World, String) {
     let token = consul.token(rules).await.unwrap();
     let world = World::on(lab, consul, Some(&token), |config| {
         config.plan.watch.retry_denied = std::time::Duration::from_millis(500);
+        // A right that is lost is noticed by the next read.
+        config.intentions_every = std::time::Duration::from_secs(2);
     });
     for (port, service) in [(4711, "billing"), (4712, "ledger")] {
         world.instance(service, service, port).await;

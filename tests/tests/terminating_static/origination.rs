@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use gateway_testkit::{
-    Backend, Document, Leaf, LeafSpec, Nginx, Pki, TlsSeen, TlsService, Tool, have, wait_for,
+    Backend, Document, Leaf, LeafSpec, Nginx, NoHandshake, Pki, TlsSeen, TlsService, Tool, have, wait_for,
 };
 use serde_json::Value;
 
@@ -49,7 +49,11 @@ impl Tls {
 
 /// One call of `web` to `secure`; what the server saw, or the record of the refusal.
 async fn call(world: &World) -> Result<TlsSeen, Value> {
-    let mut connection = world.connect(&world.caller("web"), "secure").await.unwrap();
+    let mut connection = match world.connect(&world.caller("web"), "secure").await {
+        Ok(connection) => connection,
+        // Its name may not be known yet.
+        Err(error) => return Err(world.record_of(error.downcast_ref::<NoHandshake>().unwrap().local).await),
+    };
     if let Ok(line) = connection.line().await {
         connection.echo(&vec![9; 100_000]).await.unwrap();
         assert_eq!(connection.close().await.unwrap(), b"");

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod changes;
+mod egress;
 mod outage;
 mod service;
 mod tour;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use super::world::World;
-use super::{changes, outage};
+use super::{changes, egress, outage};
 use crate::evidence::{far_peer, hops, open_connection, show_count, show_hop, show_record, text};
 use crate::report::Report;
 
@@ -43,6 +43,8 @@ pub(crate) async fn run(world: &World, report: &mut Report) -> Result<()> {
     changes::subsets(world, report, near).await?;
     report.step("an instance turns critical, and passing again");
     changes::health(world, report, near).await?;
+
+    egress::run(world, report).await?;
 
     report.step("Consul's own checks reach both gateways");
     for (gateway, consul) in [(&world.dc1, &world.consuls.dc1), (&world.dc2, &world.consuls.dc2)] {

@@ -1,26 +1,32 @@
 //! Two servers of Consul, each a datacenter; two instances of billing behind `consul connect proxy` in dc2; a frontend
-//! in dc1 with a leaf that Consul signed; a gateway in each.
+//! in dc1 with a leaf that Consul signed; a mesh gateway in each; in dc1 a service outside the mesh and a terminating gateway.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use gateway_testkit::{
-    ClientSidecar, Consul, Fetched, Gateway, IdentityFiles, Loopback, MeshIdentity, Trust, TwoConsuls,
-    gateway_binary,
+    Backend, ClientSidecar, Consul, Fetched, Gateway, IdentityFiles, Leaf, Loopback, MeshIdentity, Program,
+    Script, Trust, TwoConsuls, gateway_binary,
 };
 
 use super::service::Service;
 use super::{by_hand, tour};
 use crate::report::Report;
 use crate::scene::Scene;
-use crate::world::{drained, one_died};
+use crate::world::{LEDGER_GREETING, drained, gateway_name, one_died};
 
 /// Everything that runs. What stands first ends first.
 pub(crate) struct World {
     pub(crate) dir: PathBuf,
     pub(crate) dc1: Gateway,
     pub(crate) dc2: Gateway,
+    /// The terminating gateway of dc1.
+    pub(crate) egress: Gateway,
+    /// A TCP service outside the mesh.
+    pub(crate) ledger: Backend,
+    /// A service that may not call it.
+    pub(crate) batch: Leaf,
     pub(crate) billing: [Service; 2],
     pub(crate) frontend: ClientSidecar,
     pub(crate) frontend_files: IdentityFiles,
@@ -31,7 +37,7 @@ pub(crate) struct World {
     pub(crate) binary: PathBuf,
     /// Connections that the gateway of dc1, and that of dc2, have passed on.
     pub(crate) calls: [AtomicUsize; 2],
-    _claims: [Loopback; 2],
+    _claims: [Loopback; 3],
 }
 
 impl Scene for World {
@@ -43,11 +49,13 @@ impl Scene for World {
         };
         let consuls = TwoConsuls::start(server("dc1")?, server("dc2")?).await?;
         // A port that a gateway registers has to be known before it starts.
-        let claims = [Loopback::claim()?, Loopback::claim()?];
+        let claims = [Loopback::claim()?, Loopback::claim()?, Loopback::claim()?];
         let billing = |id, version| Service::start(&consuls.dc2, "billing", id, version);
-        let (dc1, dc2, first, second, frontend) = tokio::try_join!(
-            gateway(&consuls.dc1, &claims[0], dir, &binary),
-            gateway(&consuls.dc2, &claims[1], dir, &binary),
+        let terminating = Program::TerminatingGw.binary()?;
+        let (dc1, dc2, egress, first, second, frontend) = tokio::try_join!(
+            gateway(&consuls.dc1, "dc1", &claims[0], dir, &binary, "mesh-gateway"),
+            gateway(&consuls.dc2, "dc2", &claims[1], dir, &binary, "mesh-gateway"),
+            gateway(&consuls.dc1, "egress", &claims[2], dir, &terminating, "egress"),
             billing("billing-1", "v1"),
             billing("billing-2", "v2"),
             consuls.dc1.identity("frontend"),
@@ -55,6 +63,9 @@ impl Scene for World {
         Ok(World {
             dc1,
             dc2,
+            egress,
+            ledger: Backend::local(Script::Greet(LEDGER_GREETING.to_vec()))?,
+            batch: consuls.dc1.identity("batch").await?.leaf,
             billing: [first, second],
             frontend_files: frontend.write(&dir.join("certificates"), "frontend")?,
             frontend: ClientSidecar::with(&frontend.trust, frontend.leaf),
@@ -78,11 +89,16 @@ impl Scene for World {
             let primary = if name == "dc1" { ", primary" } else { ", joined over the WAN" };
             report.hop(&format!("consul {name}"), format!("http://{http}   process {pid}{primary}"));
         }
-        for gateway in [&self.dc1, &self.dc2] {
+        for gateway in [&self.dc1, &self.dc2, &self.egress] {
             if let (Ok(address), Ok(admin)) = (gateway.address(), gateway.admin()) {
+                let role = if gateway.name() == "egress" { "   terminating-gw in dc1" } else { "" };
                 report.hop(
-                    &format!("gateway {}", gateway.name()),
-                    format!("{address}   admin http://{}/   process {}", admin.address(), gateway.pid()),
+                    &gateway_name(gateway),
+                    format!(
+                        "{address}   admin http://{}/   process {}{role}",
+                        admin.address(),
+                        gateway.pid()
+                    ),
                 );
             }
         }
@@ -117,19 +133,20 @@ impl Scene for World {
     }
 
     async fn gateway_died(&self) -> String {
-        one_died(&[&self.dc1, &self.dc2]).await
+        one_died(&[&self.dc1, &self.dc2, &self.egress]).await
     }
 
     async fn stop(self, report: &mut Report) -> Result<()> {
         report.text("");
-        drained(&[&self.dc1, &self.dc2], report).await?;
+        drained(&[&self.dc1, &self.dc2, &self.egress], report).await?;
         for consul in [&self.consuls.dc1, &self.consuls.dc2] {
             // A person may have killed it.
             let Ok(rows) = consul.api().get("/v1/agent/services").await else { continue };
-            let left = rows.as_object().context("no list of services")?.contains_key("mesh-gateway");
+            let rows_of = rows.as_object().context("no list of services")?;
+            let left = ["mesh-gateway", "egress"].iter().any(|id| rows_of.contains_key(*id));
             report.expect(
                 !left,
-                &format!("the gateway of {} has taken itself out of Consul", consul.datacenter()),
+                &format!("the gateways of {} have taken themselves out of Consul", consul.datacenter()),
                 &rows,
             );
         }
@@ -157,10 +174,18 @@ impl World {
 }
 
 /// As an operator starts it: where the agent is, where to listen, how others reach it.
-async fn gateway(consul: &Consul, claim: &Loopback, dir: &Path, binary: &Path) -> Result<Gateway> {
-    let (name, address) = (consul.datacenter(), claim.at(0));
+async fn gateway(
+    consul: &Consul,
+    name: &str,
+    claim: &Loopback,
+    dir: &Path,
+    binary: &Path,
+    service: &str,
+) -> Result<Gateway> {
+    let address = claim.at(0);
     let flags = [
         "--register".to_owned(),
+        format!("--service={service}"),
         format!("--http-addr={}", consul.http()),
         format!("--wan-address={address}"),
         // Consul's rule: of 127.0.0.0/8 only 127.0.0.1 is an address of this host, so where to listen is said, too.
