@@ -24,6 +24,8 @@ mod explain;
 mod judge;
 mod pages;
 mod reauthorize;
+#[cfg(test)]
+mod tests;
 
 pub use check::checked;
 pub use explain::{Question, explain};

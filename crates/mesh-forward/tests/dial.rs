@@ -229,6 +229,23 @@ async fn a_source_address_that_cannot_be_used_is_no_fault_of_the_endpoint() {
     }
 }
 
+/// A name with addresses of both families, and a source address of one.
+#[tokio::test]
+async fn endpoints_of_the_other_family_are_passed_over_and_are_no_attempts() {
+    let (listener, address) = listening().await;
+    let other = |port| SocketAddr::new("::1".parse().unwrap(), port);
+    let source = "127.0.0.9".parse().unwrap();
+    for _ in 0..4 {
+        let seen = Seen::default();
+        let set = set_of(&[other(1), other(2), other(3), address]);
+        let plan = DialPlan { source: Some(source), attempts: 1, ..plan(Duration::from_secs(5)) };
+        let dialled = dial(&set, &plan, b"", &seen).await.unwrap();
+        assert_eq!((dialled.pick.address(), dialled.attempts), (address, 1));
+        assert!(seen.failed.lock().unwrap().is_empty());
+        drop(listener.accept().await.unwrap());
+    }
+}
+
 #[tokio::test]
 async fn where_a_handshake_follows_the_pick_stays_pending() {
     let (_listener, address) = listening().await;

@@ -1,6 +1,6 @@
 //! TLS towards a service outside the mesh, by the files of the link that Consul has.
 
-use gateway_testkit::{Consul, LeafSpec, Nginx, Pki, Tool, have, wait_for};
+use gateway_testkit::{Consul, LeafSpec, Nginx, Pki, Tool, eventually, have, wait_for};
 use serde_json::json;
 
 use crate::world::{Acls, World, soon};
@@ -34,10 +34,12 @@ async fn nginx_with_a_client_certificate() {
         let (answer, _) = connection.ended().await.ok()?;
         String::from_utf8(answer).ok().filter(|answer| !answer.is_empty())
     };
-    let answer = wait_for(soon(), "an answer of nginx", answer).await.unwrap();
-    assert!(answer.ends_with("sni=secure.ext.example client=CN=gateway-1 verified=SUCCESS\n"), "{answer}");
+    let first = wait_for(soon(), "an answer of nginx", &answer).await.unwrap();
+    assert!(first.ends_with("sni=secure.ext.example client=CN=gateway-1 verified=SUCCESS\n"), "{first}");
     // Another link, whose files are not there: nothing in clear.
     let gone = certs.join("gone.pem");
     world.link(&json!([{"Name": "secure", "CAFile": gone}])).await;
-    world.until_refused("web", "secure").await;
+    eventually(soon(), "no answer", async || answer().await.is_none()).await;
+    let refused = |record: &serde_json::Value| record["reason"] == "upstream_tls";
+    world.gateway.wait_record(soon(), "of the refusal", refused).await.unwrap();
 }

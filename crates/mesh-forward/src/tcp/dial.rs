@@ -27,6 +27,9 @@ use super::socket::{Keepalive, clear_writable, connect, local_address, register,
 /// Endpoints that one connection tries at most, whatever its plan says.
 pub const MOST_ATTEMPTS: usize = 3;
 
+/// Endpoints that are looked at for one connection, those passed over included.
+const MOST_LOOKED_AT: usize = 8;
+
 /// What a dial needs to know beside its endpoints.
 #[derive(Clone, Debug)]
 pub struct DialPlan {
@@ -41,7 +44,7 @@ pub struct DialPlan {
     /// The address of this host that connections leave from; the kernel chooses one otherwise. The
     /// kernel keeps a port of it for each connection, so that it has about 28,000 of them
     /// (`net.ipv4.ip_local_port_range`), whatever their endpoints are. An endpoint of the other
-    /// family cannot be dialled then.
+    /// family cannot be dialled then; it is passed over and is no attempt.
     pub source: Option<IpAddr>,
     /// A handshake follows the connect: the [`Pick`] goes on counting as connecting, and the caller
     /// says how the handshake went by [`Pick::connected`] or [`Pick::failed`].
@@ -49,8 +52,18 @@ pub struct DialPlan {
 }
 
 impl DialPlan {
-    fn most_attempts(&self) -> usize {
-        usize::from(self.attempts).clamp(1, MOST_ATTEMPTS)
+    fn most_attempts(&self) -> u8 {
+        self.attempts.clamp(1, u8::try_from(MOST_ATTEMPTS).unwrap_or(u8::MAX))
+    }
+
+    /// Whether an endpoint is of the source address's family.
+    fn check_family(&self, endpoint: SocketAddr) -> Result<(), DialError> {
+        match self.source {
+            Some(source_address) if source_address.is_ipv4() != endpoint.is_ipv4() => {
+                Err(DialError::Source { endpoint, source_address, errno: Errno::AFNOSUPPORT })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -139,7 +152,11 @@ pub trait DialObserver {
 pub struct Dialling {
     set: Arc<EndpointSet>,
     plan: DialPlan,
+    /// Not to be picked again.
     tried: Vec<SocketAddr>,
+    attempts: u8,
+    /// There is nobody else.
+    exhausted: bool,
     pending: Vec<Attempt>,
     last: Option<DialError>,
 }
@@ -203,12 +220,12 @@ pub fn start_beside(
     observer: &dyn DialObserver,
     beside: &[SocketAddr],
 ) -> Result<Start, DialFailure> {
-    let mut tried = [UNSPECIFIED; MOST_ATTEMPTS];
+    let mut tried = [UNSPECIFIED; MOST_LOOKED_AT];
     tried.iter_mut().zip(beside).for_each(|(slot, known)| *slot = *known);
-    let mut count = beside.len().min(MOST_ATTEMPTS);
+    let mut count = beside.len().min(MOST_LOOKED_AT);
+    let mut attempts = u8::try_from(count).unwrap_or(u8::MAX);
     let mut last = None;
-    while count < plan.most_attempts() {
-        let attempts = u8::try_from(count).unwrap_or(u8::MAX);
+    while attempts < plan.most_attempts() && count < MOST_LOOKED_AT {
         let pick = set.pick(now, random(), tried.get(..count).unwrap_or_default()).map_err(|refused| {
             DialFailure { error: last.unwrap_or(DialError::NoEndpoint(refused)), attempts }
         })?;
@@ -217,19 +234,26 @@ pub fn start_beside(
             *slot = address;
         }
         count += 1;
+        if let Err(error) = plan.check_family(address) {
+            last = Some(error);
+            continue;
+        }
+        attempts += 1;
         match open_and_send(address, plan, first) {
             Ok((socket, Some(sent))) => {
                 let (mut pick, socket) = (pick, Socket::New(socket));
                 if !plan.handshake {
                     pick.connected();
                 }
-                return Ok(Start::Connected(Dialled { socket, pick, sent, attempts: attempts + 1 }));
+                return Ok(Start::Connected(Dialled { socket, pick, sent, attempts }));
             }
             Ok((socket, None)) => {
                 return Ok(Start::Waiting(Dialling {
                     set: Arc::clone(set),
                     plan: plan.clone(),
                     tried: tried.get(..count).unwrap_or_default().to_vec(),
+                    attempts,
+                    exhausted: false,
                     pending: vec![Attempt::new(socket, pick)],
                     last,
                 }));
@@ -240,11 +264,10 @@ pub fn start_beside(
             }
             // Somebody else may be the right one.
             Err(error @ (DialError::Loop(_) | DialError::Source { .. })) => last = Some(error),
-            Err(error) => return Err(DialFailure { error, attempts: attempts + 1 }),
+            Err(error) => return Err(DialFailure { error, attempts }),
         }
     }
-    let error = last.unwrap_or(DialError::NoEndpoint(Refused::AllTried));
-    Err(DialFailure { error, attempts: u8::try_from(count).unwrap_or(u8::MAX) })
+    Err(DialFailure { error: last.unwrap_or(DialError::NoEndpoint(Refused::AllTried)), attempts })
 }
 
 /// A socket with the bytes that it has taken, or one that is still connecting.
@@ -276,13 +299,7 @@ impl Dialling {
         observer: &(dyn DialObserver + Sync),
     ) -> Result<Dialled, DialFailure> {
         let outcome = self.race(&mut random, first, observer).await;
-        outcome.map_err(|error| DialFailure { error, attempts: self.attempts() })
-    }
-
-    /// How many endpoints were tried so far.
-    fn attempts(&self) -> u8 {
-        let tried = self.tried.iter().filter(|tried| **tried != UNSPECIFIED).count();
-        u8::try_from(tried).unwrap_or(u8::MAX)
+        outcome.map_err(|error| DialFailure { error, attempts: self.attempts })
     }
 
     async fn race(
@@ -319,7 +336,7 @@ impl Dialling {
     }
 
     fn may_try_more(&self) -> bool {
-        self.tried.len() < self.plan.most_attempts()
+        !self.exhausted && self.attempts < self.plan.most_attempts() && self.tried.len() < MOST_LOOKED_AT
     }
 
     /// Starts one more attempt. With nobody left to try, what is pending remains.
@@ -334,12 +351,17 @@ impl Dialling {
                 Ok(pick) => pick,
                 Err(refused) => {
                     // Nobody else is there, now or later: do not ask again.
-                    self.tried.resize(MOST_ATTEMPTS, UNSPECIFIED);
+                    self.exhausted = true;
                     return Err(DialError::NoEndpoint(refused));
                 }
             };
             let address = pick.address();
             self.tried.push(address);
+            if let Err(error) = self.plan.check_family(address) {
+                self.last = Some(error);
+                continue;
+            }
+            self.attempts += 1;
             match open(address, &self.plan) {
                 Ok(socket) => {
                     self.pending.push(Attempt::new(socket, pick));
@@ -385,7 +407,7 @@ impl Dialling {
                     if !self.plan.handshake {
                         pick.connected();
                     }
-                    let attempts = self.attempts();
+                    let attempts = self.attempts;
                     return Poll::Ready(Waited::Connected(Dialled { socket, pick, sent, attempts }));
                 }
                 Poll::Ready(Err(errno)) => {

@@ -50,9 +50,6 @@ pub(crate) fn connect(
         }
     }
     if let Some(source) = source {
-        if source.is_ipv4() != address.is_ipv4() {
-            return Err(Errno::AFNOSUPPORT);
-        }
         rustix::net::bind(&fd, &SocketAddr::new(source, 0))?;
     }
     match rustix::net::connect(&fd, &address) {
