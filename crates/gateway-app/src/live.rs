@@ -14,7 +14,7 @@ use gateway_runtime::metrics::{Metrics, ServiceMetrics};
 use gateway_state::mesh::MeshSnapshot;
 use gateway_state::terminating::{LinkedService, Lookup, TerminatingSnapshot};
 use gateway_state::{Host, Rule, Target, TargetEndpoint};
-use mesh_endpoints::{Endpoint, EndpointSet, SetPolicy};
+use mesh_endpoints::{Endpoint, EndpointSet, MAX_WEIGHT, SetPolicy};
 
 /// The cell that workers read and the reconciler writes.
 #[derive(Debug)]
@@ -231,31 +231,94 @@ impl LiveRoute {
     }
 }
 
-/// The addresses of a target; a name counts once for each of its addresses. Where only one name is
-/// asked for, it is the first healthy one, or else the last.
+/// The addresses of a target. A name's weight is shared by its addresses (terminating-gateway 6.3): one
+/// with four of them gets no more than an address of the same weight. Where only one name is asked for, it
+/// is the first healthy one, or else the last.
 pub(crate) fn endpoints(target: &Target, resolve: impl Fn(&Arc<str>) -> Vec<IpAddr>) -> Vec<Endpoint> {
     let only = target.only_first_name.then(|| first_name(target)).flatten();
     let used = target.endpoints.iter().filter(|it| only.is_none_or(|only| std::ptr::eq(*it, only)));
+    let addresses = used.map(|endpoint| match &endpoint.host {
+        Host::Ip(ip) => (endpoint, vec![*ip]),
+        Host::Name(name) => (endpoint, resolve(name)),
+    });
+    let addresses: Vec<_> = addresses.filter(|(_, ips)| !ips.is_empty()).collect();
+    let shares = Shares::of(addresses.iter().map(|(endpoint, ips)| (endpoint.weight, ips.len())));
     let mut all = Vec::with_capacity(target.endpoints.len());
-    for endpoint in used {
-        let mut add = |ip: IpAddr| {
-            all.push(Endpoint {
-                address: SocketAddr::new(ip, endpoint.port),
-                weight: endpoint.weight,
-                healthy: endpoint.healthy,
-                label: Some(Arc::clone(&endpoint.label)),
-            });
-        };
-        match &endpoint.host {
-            Host::Ip(ip) => add(*ip),
-            Host::Name(name) => resolve(name).into_iter().for_each(add),
-        }
+    for (endpoint, ips) in addresses {
+        let weight = shares.each(endpoint.weight, ips.len());
+        all.extend(ips.into_iter().map(|ip| Endpoint {
+            address: SocketAddr::new(ip, endpoint.port),
+            weight,
+            healthy: endpoint.healthy,
+            label: Some(Arc::clone(&endpoint.label)),
+        }));
     }
     all
+}
+
+/// Whole numbers for weights that are shared: as they are where that comes to the same, else as near to the
+/// true proportions as the largest weight allows.
+#[derive(Clone, Copy, Debug)]
+struct Shares {
+    /// The largest share; `None`: all have the same, or nobody shares.
+    largest: Option<f64>,
+}
+
+impl Shares {
+    /// Weights, each with the number of addresses that have it together.
+    fn of(weights: impl Iterator<Item = (u16, usize)>) -> Self {
+        let (mut shared, mut largest, mut least) = (false, 0.0, f64::MAX);
+        for (weight, addresses) in weights {
+            let each = share(weight, addresses);
+            shared |= addresses > 1;
+            largest = f64::max(largest, each);
+            least = f64::min(least, each);
+        }
+        Self { largest: (shared && least < largest).then_some(largest) }
+    }
+
+    /// The weight of each of so many addresses.
+    fn each(self, weight: u16, addresses: usize) -> u16 {
+        let Some(largest) = self.largest else { return weight };
+        let most = f64::from(MAX_WEIGHT);
+        let scaled = (share(weight, addresses) / largest * most).round().clamp(1.0, most);
+        let whole = scaled as u16;
+        whole
+    }
+}
+
+fn share(weight: u16, addresses: usize) -> f64 {
+    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX).max(1);
+    f64::from(weight) / f64::from(addresses)
 }
 
 /// What Consul calls "logical DNS" (mesh-gateway 3.3).
 fn first_name(target: &Target) -> Option<&TargetEndpoint> {
     let mut names = target.endpoints.iter().filter(|endpoint| matches!(endpoint.host, Host::Name(_)));
     names.clone().find(|endpoint| endpoint.healthy).or_else(|| names.next_back())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weights(parts: &[(u16, usize)]) -> Vec<u16> {
+        let shares = Shares::of(parts.iter().copied());
+        parts.iter().map(|(weight, addresses)| shares.each(*weight, *addresses)).collect()
+    }
+
+    #[test]
+    fn a_names_weight_is_shared_by_its_addresses() {
+        assert_eq!(weights(&[(1, 4), (1, 1)]), [32, 128], "an IP gets as much as all four together");
+        assert_eq!(weights(&[(10, 2), (5, 1), (10, 1)]), [64, 64, 128]);
+        assert_eq!(weights(&[(1, 300), (128, 1)]), [1, 128], "nobody is left without");
+    }
+
+    #[test]
+    fn weights_stay_as_they_are_where_nothing_has_to_be_shared() {
+        assert_eq!(weights(&[(10, 1), (2, 1)]), [10, 2]);
+        assert_eq!(weights(&[(3, 4)]), [3], "one name alone");
+        assert_eq!(weights(&[(2, 2), (1, 1)]), [2, 1], "the same for each address");
+        assert!(weights(&[]).is_empty());
+    }
 }
