@@ -35,12 +35,13 @@ async fn entered(world: &World, report: &mut Report) -> Result<()> {
         "Service": {"ID": "ledger-1", "Service": "ledger", "Port": ledger.port()},
     });
     consul.catalog_register(&node).await?;
+    // First who may call, then the link: from its first moment on the rules are whole.
+    intention(world, "frontend", "allow").await?;
+    intention(world, "batch", "deny").await?;
     let services = json!([{"Name": "ledger"}]);
     consul
         .config_write(&json!({"Kind": "terminating-gateway", "Name": "egress", "Services": services}))
         .await?;
-    intention(world, "frontend", "allow").await?;
-    intention(world, "batch", "deny").await?;
     report.hop("ledger", format!("{ledger}   plain TCP, on a node without an agent"));
     let found = wait_for(Deadline::usual(), "Consul names egress for ledger", async || {
         let rows = consul.api().get("/v1/health/connect/ledger").await.ok()?;
