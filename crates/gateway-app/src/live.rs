@@ -281,9 +281,7 @@ impl Shares {
     fn each(self, weight: u16, addresses: usize) -> u16 {
         let Some(largest) = self.largest else { return weight };
         let most = f64::from(MAX_WEIGHT);
-        let scaled = (share(weight, addresses) / largest * most).round().clamp(1.0, most);
-        let whole = scaled as u16;
-        whole
+        (share(weight, addresses) / largest * most).round().clamp(1.0, most) as u16
     }
 }
 
