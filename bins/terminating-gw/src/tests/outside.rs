@@ -64,7 +64,7 @@ async fn connections_leave_from_the_source_address() {
     let world = World::with(Catalog::billing(&[outside.address]), &[("SOURCE_ADDRESS", "192.0.2.77")]).await;
     drop(web(&world).await);
     assert_eq!(world.record().await.reason, Reason::SourceAddress);
-    assert!(outside.nobody_came().await);
+    assert!(outside.nobody_came());
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn bad_files_never_lead_to_a_connection_in_clear() {
     assert!(within(client.read(&mut [0])).await.is_err());
     let record = world.record().await;
     assert_eq!((record.reason, record.detail.as_deref()), (Reason::UpstreamTls, Some("no such file")));
-    assert!(outside.nobody_came().await);
+    assert!(outside.nobody_came());
     // Mended, it is served again.
     world.reload();
     let (client, server) = tokio::join!(web(&world), async {

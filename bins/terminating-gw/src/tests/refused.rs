@@ -59,7 +59,7 @@ async fn a_denied_caller_never_causes_a_connection_and_sees_an_orderly_end() {
     assert_eq!((record.reason, record.verdict), (Reason::Denied, Some(Verdict::Deny)));
     assert_eq!(record.source, Some(spiffe("cron")));
     assert_eq!(record.intention.as_deref(), Some("default policy: deny"));
-    assert!(outside.nobody_came().await, "nothing was connected for it");
+    assert!(outside.nobody_came(), "nothing was connected for it");
     let verdicts = r#"gateway_verdicts_total{service="billing",verdict="deny",reason="default_policy"}"#;
     assert_eq!(world.metric(verdicts), Some(1));
 }
@@ -83,7 +83,7 @@ async fn a_resumed_session_is_judged_again() {
     let resumed = second.facts.resumed;
     drop(second);
     assert_eq!(world.record_number(1).await.reason, Reason::Denied);
-    assert!(outside.nobody_came().await);
+    assert!(outside.nobody_came());
     assert!(resumed, "the session survives a change of rules, the verdict does not");
 }
 
@@ -138,7 +138,7 @@ async fn a_name_that_is_not_served_is_answered_by_a_reset() {
     }
     reset_before_any_byte(&world, b"GET / HTTP/1.1\r\nHost: billing\r\n\r\n").await;
     assert_eq!(world.record_number(cases.len()).await.reason, Reason::NotTls);
-    assert!(outside.nobody_came().await);
+    assert!(outside.nobody_came());
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn a_bad_certificate_gets_nobody_in_and_has_its_reason() {
         assert_eq!((record.reason, record.verdict), (*reason, None), "{:?}", record.detail);
         assert_eq!(record.service.as_deref(), Some("billing"));
     }
-    assert!(outside.nobody_came().await);
+    assert!(outside.nobody_came());
 }
 
 #[tokio::test]
