@@ -1,7 +1,7 @@
 //! Why a call may or may not be made.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::intention::Intention;
 use crate::mesh::Destination;
@@ -16,12 +16,23 @@ use crate::mesh::Destination;
 /// ```
 ///
 /// Permissions are counted from 1 in text and from 0 in [`Why`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Decision {
     pub(crate) allowed: bool,
     pub(crate) destination: Arc<Destination>,
     pub(crate) why: Why,
+    line: OnceLock<Arc<str>>,
 }
+
+/// Its line follows from the rest.
+impl PartialEq for Decision {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { allowed, destination, why, line: _ } = self;
+        *allowed == other.allowed && *destination == other.destination && *why == other.why
+    }
+}
+
+impl Eq for Decision {}
 
 /// What decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +82,17 @@ pub enum Why {
 }
 
 impl Decision {
+    pub(crate) fn new(allowed: bool, destination: Arc<Destination>, why: Why) -> Self {
+        Self { allowed, destination, why, line: OnceLock::new() }
+    }
+
+    /// What [`fmt::Display`] writes, made once and shared by all that it is told of: one decision stands for many
+    /// connections.
+    #[must_use]
+    pub fn line(&self) -> Arc<str> {
+        Arc::clone(self.line.get_or_init(|| self.to_string().into()))
+    }
+
     /// Whether the call may be made.
     #[must_use]
     pub fn is_allowed(&self) -> bool {

@@ -336,3 +336,15 @@ fn s50_ten_thousand_sources() {
     }
     assert!(allowed(&rules, &caller("service-10000"), Tcp, &Request::new("/")).is_err());
 }
+
+/// One decision stands for many connections: its line is made once, and is no part of what is compared.
+#[test]
+fn the_line_of_a_decision_is_shared() {
+    let (some, others) = (rules(&["web [A =/a]"], Deny), rules(&["web [A =/a]"], Deny));
+    let permit = |rules: &RuleSet| request(rules, &caller("web"), &Request::new("/a")).unwrap();
+    let (first, second) = (permit(&some), permit(&some));
+    let line = first.why().line();
+    assert_eq!(*line, *first.why().to_string());
+    assert!(std::sync::Arc::ptr_eq(&line, &second.why().line()));
+    assert_eq!(first.why(), permit(&others).why(), "the one has its line, the other has none");
+}

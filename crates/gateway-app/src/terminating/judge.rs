@@ -70,7 +70,7 @@ pub fn judge(service: &LinkedService, source: &SpiffeId) -> Judged {
             }
             // Never for a stream of bytes; and nothing may be let through on the hope of a later check.
             Verdict::NeedsRequest(_) => {
-                (None, Recorded::Deny, "requests are to be judged".to_owned(), "needs_request")
+                (None, Recorded::Deny, "requests are to be judged".into(), "needs_request")
             }
         };
     let proof = Proof {
@@ -79,17 +79,13 @@ pub fn judge(service: &LinkedService, source: &SpiffeId) -> Judged {
         rules: Arc::clone(&service.rules),
         dry_run: service.dry_run,
     };
-    let authorization = Authorization {
-        source: source.to_string().into(),
-        verdict,
-        intention: why.into(),
-        proof: Arc::new(proof),
-    };
+    let authorization =
+        Authorization { source: source.to_string().into(), verdict, intention: why, proof: Arc::new(proof) };
     Judged { permit, authorization, kind }
 }
 
-fn words(decision: &Decision) -> (String, &'static str) {
-    (decision.to_string(), decision.label())
+fn words(decision: &Decision) -> (Arc<str>, &'static str) {
+    (decision.line(), decision.label())
 }
 
 /// Whether a caller was judged by what a service has now.

@@ -53,7 +53,7 @@ struct Compiler {
 
 impl Compiler {
     fn decision(&self, allowed: bool, why: Why) -> Arc<Decision> {
-        Arc::new(Decision { allowed, destination: Arc::clone(&self.destination), why })
+        Arc::new(Decision::new(allowed, Arc::clone(&self.destination), why))
     }
 
     fn problem(&mut self, intention: &Intention, what: String, effect: Effect) {
